@@ -1,0 +1,20 @@
+"""epollkit: watch what a program asks of the Linux kernel, and draw it.
+
+>>> import epollkit
+>>> with epollkit.record() as log:        # doctest: +SKIP
+...     ...                               # plain select.epoll, os.pipe, socket: the code you would ship
+>>> epollkit.timeline(log)                # doctest: +SKIP
+"""
+
+from .log import Log
+from .masks import names
+from .recorder import record
+
+__all__ = ["Log", "names", "record", "timeline"]
+
+
+def __getattr__(name):
+    if name == "timeline":  # drawing needs matplotlib, recording does not
+        from .picture import timeline
+        return timeline
+    raise AttributeError(f"module 'epollkit' has no attribute {name!r}; it has {', '.join(__all__)}")

@@ -1,0 +1,225 @@
+"""Asking the kernel, without changing a byte or a readiness.
+
+Facts about the kernel
+----------------------
+* ``/proc/self/fdinfo/N`` of an epoll lists what is registered: number, mask, inode.  It is the interest list itself.
+* The *ready* list has no such file.  ``poll(2)`` with timeout 0 tells whether a stream is ready now, without taking
+  anything and without using up an edge; what epoll still has to report of an edge cannot be asked.
+* FIONREAD counts the bytes that wait in a pipe or a unix socket.  Of a TCP connection on this machine the receiver's
+  FIONREAD shows only what has arrived; the rest is at the sender, counted by SIOCOUTQNSD (not yet sent).  SIOCOUTQ would
+  count bytes twice: it includes those that arrived and are not yet acknowledged.
+* ``/proc/self/task/TID/syscall`` names the system call in which a thread sleeps, and its first argument.
+* ``/proc/self/fd/N`` is a link whose text tells what N is: ``pipe:[4711]``.  Both ends of a pipe have the same text.
+
+What we do about them
+---------------------
+Each probe is one function, says what it counts, and leaves the stream as it was.  All of them need Linux; importing
+this module does not.
+
+*Source:* proc_pid_fdinfo(5), pipe(7), tcp(7), unix(7), poll(2), proc_pid_syscall(5).
+"""
+
+import _socket  # not `socket`: the probes must work, unseen, while socket.socket is being recorded
+import os
+import platform
+import select
+import stat
+import struct
+import sys
+from typing import NamedTuple
+
+try:
+    import fcntl
+    import termios
+except ImportError:  # not Linux: record() says so
+    fcntl = termios = None
+
+SIOCOUTQNSD = 0x894B
+WAITS_IN = {"x86_64": {7, 23, 270, 271}, "aarch64": {72, 73}}.get(platform.machine(), set())  # poll and select
+
+
+class Entry(NamedTuple):
+    """One line of an interest list: the number it was registered under, its event mask, the inode behind it."""
+
+    number: int
+    events: int
+    inode: int
+
+
+class Identity(NamedTuple):
+    """What a number stands for: `kind`, the kernel's own `text` for it, whether it can be read and written."""
+
+    kind: str
+    text: str
+    readable: bool
+    writable: bool
+    nonblocking: bool
+
+
+def number_of(stream) -> int:
+    """Return the file descriptor of *stream*, an int or an object with ``fileno()``."""
+    return stream if isinstance(stream, int) else stream.fileno()
+
+
+def interest_list(epoll) -> tuple[Entry, ...]:
+    """Read the interest list of *epoll* (an ``select.epoll`` or its number) from the kernel.
+
+    Returns its entries in the order of their numbers.  Raises ValueError if the number is no epoll's.
+
+    *Source:* proc_pid_fdinfo(5); ``fs/eventpoll.c``, ep_show_fdinfo().
+    """
+    number = number_of(epoll)
+    if os.readlink(f"/proc/self/fd/{number}") != "anon_inode:[eventpoll]":
+        raise ValueError(f"file descriptor {number} is not an epoll; pass an open select.epoll object")
+    entries = []
+    with open(f"/proc/self/fdinfo/{number}") as lines:
+        for line in lines:
+            if line.startswith("tfd:"):
+                words = line.replace(":", ": ").split()
+                found = dict(zip(words[::2], words[1::2], strict=False))
+                entries.append(Entry(int(found["tfd:"]), int(found["events:"], 16), int(found.get("ino:", "0"), 16)))
+    return tuple(sorted(entries))
+
+
+def identity(number: int) -> Identity:
+    """Tell what the file descriptor *number* stands for.
+
+    `kind` is one of pipe, socketpair (an unnamed unix stream), unix, tcp, udp, socket (any other), eventfd, epoll,
+    file, other.  Raises OSError (EBADF) if nothing is open under that number.
+    """
+    try:
+        text = os.readlink(f"/proc/self/fd/{number}")
+    except FileNotFoundError:
+        os.fstat(number)  # raises EBADF
+        raise
+    flags = fcntl.fcntl(number, fcntl.F_GETFL)
+    access = flags & os.O_ACCMODE
+    mode = os.fstat(number).st_mode
+    if text == "anon_inode:[eventpoll]":
+        kind = "epoll"
+    elif text == "anon_inode:[eventfd]":
+        kind = "eventfd"
+    elif stat.S_ISFIFO(mode):
+        kind = "pipe"
+    elif stat.S_ISSOCK(mode):
+        kind = _socket_kind(number)
+    else:
+        kind = "file" if stat.S_ISREG(mode) else "other"
+    return Identity(kind, text, access != os.O_WRONLY, access != os.O_RDONLY, bool(flags & os.O_NONBLOCK))
+
+
+def _borrowed(number):
+    """A socket object on a number that somebody else owns: call detach() on it before it is let go."""
+    return _socket.socket(fileno=number)
+
+
+def _socket_kind(number):
+    sock = _borrowed(number)
+    try:
+        family, type_ = sock.family, sock.type
+    finally:
+        sock.detach()
+    if family == _socket.AF_UNIX:
+        return "unix"
+    if family in (_socket.AF_INET, _socket.AF_INET6):
+        return {_socket.SOCK_STREAM: "tcp", _socket.SOCK_DGRAM: "udp"}.get(type_, "socket")
+    return "socket"
+
+
+def addresses(number: int) -> tuple:
+    """Return the pair (own address, other end's address) of the socket *number*; None for one it does not have."""
+    sock = _borrowed(number)
+    try:
+        found = []
+        for ask in (sock.getsockname, sock.getpeername):
+            try:
+                found.append(ask() or None)
+            except OSError:
+                found.append(None)
+        return tuple(found)
+    finally:
+        sock.detach()
+
+
+def is_listening(number: int) -> bool:
+    """Tell whether the socket *number* is a listening one."""
+    sock = _borrowed(number)
+    try:
+        return bool(sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ACCEPTCONN))
+    finally:
+        sock.detach()
+
+
+def bytes_waiting(stream) -> int:
+    """Count the bytes that a reader of *stream* could read now without sleeping; for an eventfd its count.
+
+    Of a TCP connection that is what has arrived; `bytes_unsent` of the other end counts the rest.
+    Raises OSError if the stream is of a kind that cannot be counted (a listening socket, a file).
+
+    *Source:* pipe(7), unix(7), tcp(7), FIONREAD; proc_pid_fdinfo(5) for eventfd.
+    """
+    number = number_of(stream)
+    try:
+        return struct.unpack("i", fcntl.ioctl(number, termios.FIONREAD, b"\0\0\0\0"))[0]
+    except OSError:
+        with open(f"/proc/self/fdinfo/{number}") as lines:
+            for line in lines:
+                if line.startswith("eventfd-count:"):
+                    return int(line.split()[1], 16)
+        raise
+
+
+def bytes_unsent(stream) -> int:
+    """Count the bytes that were written to the TCP socket *stream* and have not been sent.  *Source:* tcp(7)."""
+    return struct.unpack("i", fcntl.ioctl(number_of(stream), SIOCOUTQNSD, b"\0\0\0\0"))[0]
+
+
+def bytes_unacknowledged(stream) -> int:
+    """Count the bytes written to the TCP socket *stream* that the other end has not acknowledged.  *Source:* tcp(7)."""
+    return struct.unpack("i", fcntl.ioctl(number_of(stream), termios.TIOCOUTQ, b"\0\0\0\0"))[0]
+
+
+def capacity(pipe) -> int:
+    """Return how many bytes fit into *pipe*, if its pages are well filled.
+
+    A pipe counts pages, not bytes: it can be full with fewer.  Never assume 65,536: a user who has many pipes open
+    gets smaller ones.  *Source:* pipe(7), F_GETPIPE_SZ.
+    """
+    return fcntl.fcntl(number_of(pipe), fcntl.F_GETPIPE_SZ)
+
+
+def readiness(stream, mask: int = select.POLLIN | select.POLLOUT if hasattr(select, "POLLIN") else 5) -> int:
+    """Ask ``poll(2)``, with timeout 0, which conditions of *mask* hold for *stream* now.
+
+    Returns a mask (0 for none); ERR and HUP are reported without being asked for.  A stream that epoll refuses,
+    a regular file, is always ready here.  *Source:* poll(2).
+    """
+    asking = select.poll()
+    asking.register(number_of(stream), mask)
+    return dict(asking.poll(0)).get(number_of(stream), 0)
+
+
+def is_asleep(thread: int, stream) -> bool | None:
+    """Tell whether a thread of this process sleeps in a system call on *stream*.
+
+    *thread* is its native id (``threading.get_native_id()``).  Compares the call's first argument with the number of
+    *stream*; a thread that sleeps in poll(2) or select(2) counts too, since a socket with a timeout waits there.
+    Returns None where the kernel does not let one ask.
+
+    *Source:* proc_pid_syscall(5).
+    """
+    try:
+        with open(f"/proc/self/task/{thread}/syscall") as file:
+            words = file.read().split()
+    except FileNotFoundError:
+        return False if os.path.exists("/proc/self/syscall") else None
+    except OSError:
+        return None
+    if len(words) < 2 or words[0] == "-1":
+        return False
+    return int(words[0]) in WAITS_IN or int(words[1], 16) == number_of(stream)
+
+
+def is_linux() -> bool:
+    """Tell whether this Python can use epoll: Linux, with the modules that the probes need."""
+    return sys.platform == "linux" and fcntl is not None and termios is not None and hasattr(select, "epoll")

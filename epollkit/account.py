@@ -228,7 +228,7 @@ def _fill(flow, effects, start, log, asleep):
             flow.buffer_events.append((position, "full", call))
 
     for position, _, kind, call, amount in effects:
-        while begun < len(waiting_writes) and waiting_writes[begun][0] < position:
+        while begun < len(waiting_writes) and waiting_writes[begun][0] <= position:
             writing.setdefault(waiting_writes[begun][1], 0)
             begun += 1
         if kind == "write":

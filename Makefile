@@ -1,0 +1,36 @@
+# The whole developer loop. PYTHON= and VENV= choose another Python and another environment:
+#   make test PYTHON=python3.11 VENV=.venv-3.11
+VENV ?= .venv
+PYTHON ?=
+ARGS ?=
+PY = "$(VENV)/bin/python"
+SETUP = VENV="$(VENV)" PYTHON="$(PYTHON)" AGAIN="make $@" sh tools/setup_venv.sh
+NBVAL = --nbval --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout=60
+.DEFAULT_GOAL := help
+.PHONY: help lab test notebooks bench lint
+
+help:  ## say what each target does
+	@echo "make lab is where to begin. All of them first make .venv, once, with the packages that constraints.txt pins."
+	@sed -n 's/^\([a-z]*\): *## \(.*\)/  make \1 - \2/p' Makefile | awk -F ' - ' '{ printf "%-16s  %s\n", $$1, $$2 }'
+
+lab:  ## open the course in JupyterLab
+	@$(SETUP)
+	@VENV="$(VENV)" sh tools/lab.sh
+
+test:  ## run the package's tests, then every notebook, and compare its outputs with the stored ones
+	@$(SETUP)
+	@status=0; $(PY) -m pytest tests || status=$$?; \
+	if ls notebooks/*.ipynb >/dev/null 2>&1; then $(PY) -m pytest $(NBVAL) notebooks || status=$$?; \
+	else echo "There is no notebook in notebooks/ to run."; fi; exit $$status
+
+notebooks:  ## run the notebooks and store what changed (ARGS="03 07": only these; ARGS=--fresh: every output anew)
+	@$(SETUP)
+	@$(PY) tools/notebooks.py $(ARGS)
+
+bench:  ## measure what recording and drawing cost on this machine
+	@$(SETUP)
+	@$(PY) tools/bench.py $(ARGS)
+
+lint:  ## check the style of the package, the tests, the tools and the notebooks
+	@$(SETUP)
+	@$(PY) -m ruff check --output-format=concise .

@@ -26,6 +26,8 @@ import select
 import stat
 import struct
 import sys
+import time
+from contextlib import contextmanager
 from typing import NamedTuple
 
 try:
@@ -35,6 +37,7 @@ except ImportError:  # not Linux: record() says so
     fcntl = termios = None
 
 SIOCOUTQNSD = 0x894B
+NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, UDIAG_SHOW_PEER = 4, 20, 4
 WAITS_IN = {"x86_64": {7, 23, 270, 271}, "aarch64": {72, 73}}.get(platform.machine(), set())  # poll and select
 
 
@@ -84,8 +87,7 @@ def interest_list(epoll) -> tuple[Entry, ...]:
 def identity(number: int) -> Identity:
     """Tell what the file descriptor *number* stands for.
 
-    `kind` is one of pipe, socketpair (an unnamed unix stream), unix, tcp, udp, socket (any other), eventfd, epoll,
-    file, other.  Raises OSError (EBADF) if nothing is open under that number.
+    `kind` is one of pipe, unix (a stream), tcp, udp, socket (any other), eventfd, epoll, file, other.  Raises OSError (EBADF) if nothing is open under that number.
     """
     try:
         text = os.readlink(f"/proc/self/fd/{number}")
@@ -102,52 +104,108 @@ def identity(number: int) -> Identity:
     elif stat.S_ISFIFO(mode):
         kind = "pipe"
     elif stat.S_ISSOCK(mode):
-        kind = _socket_kind(number)
+        with _borrowed(number) as sock:
+            kind = socket_kind(sock)
     else:
         kind = "file" if stat.S_ISREG(mode) else "other"
     return Identity(kind, text, access != os.O_WRONLY, access != os.O_RDONLY, bool(flags & os.O_NONBLOCK))
 
 
-def _borrowed(number):
-    """A socket object on a number that somebody else owns: call detach() on it before it is let go."""
-    return _socket.socket(fileno=number)
-
-
-def _socket_kind(number):
-    sock = _borrowed(number)
+def text(number: int) -> str:
+    """Return the kernel's own text for *number*, as ``pipe:[4711]``; an empty one if nothing is open there."""
     try:
-        family, type_ = sock.family, sock.type
+        return os.readlink(f"/proc/self/fd/{number}")
+    except OSError:
+        return ""
+
+
+def inode(number: int) -> int:
+    """Return the inode behind *number*; 0 if nothing is open there."""
+    try:
+        return os.fstat(number).st_ino
+    except OSError:
+        return 0
+
+
+@contextmanager
+def _borrowed(number):
+    """A socket object on a number that somebody else owns, and goes on owning."""
+    sock = _socket.socket(fileno=number)
+    try:
+        yield sock
     finally:
         sock.detach()
-    if family == _socket.AF_UNIX:
+
+
+def socket_kind(sock) -> str:
+    """Name the kind of a socket object: unix, tcp, udp, or socket for any other."""
+    if sock.family == _socket.AF_UNIX and sock.type == _socket.SOCK_STREAM:
         return "unix"
-    if family in (_socket.AF_INET, _socket.AF_INET6):
-        return {_socket.SOCK_STREAM: "tcp", _socket.SOCK_DGRAM: "udp"}.get(type_, "socket")
+    if sock.family in (_socket.AF_INET, _socket.AF_INET6):
+        return {_socket.SOCK_STREAM: "tcp", _socket.SOCK_DGRAM: "udp"}.get(sock.type, "socket")
     return "socket"
 
 
 def addresses(number: int) -> tuple:
     """Return the pair (own address, other end's address) of the socket *number*; None for one it does not have."""
-    sock = _borrowed(number)
-    try:
-        found = []
+    found = []
+    with _borrowed(number) as sock:
         for ask in (sock.getsockname, sock.getpeername):
             try:
                 found.append(ask() or None)
             except OSError:
                 found.append(None)
-        return tuple(found)
-    finally:
-        sock.detach()
+    return tuple(found)
 
 
 def is_listening(number: int) -> bool:
     """Tell whether the socket *number* is a listening one."""
-    sock = _borrowed(number)
-    try:
+    with _borrowed(number) as sock:
         return bool(sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ACCEPTCONN))
-    finally:
-        sock.detach()
+
+
+def is_called_from_here(number: int) -> bool:
+    """Tell whether the other end of the unix socket *number* was connected by this process.  *Source:* unix(7)."""
+    with _borrowed(number) as sock:
+        return struct.unpack("3i", sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12))[0] == os.getpid()
+
+
+def peer_inode(number: int) -> int:
+    """Return the inode of the socket at the other end of the unix socket *number*; 0 where the kernel does not tell.
+
+    *Source:* sock_diag(7), UDIAG_SHOW_PEER.
+    """
+    try:
+        with _socket.socket(_socket.AF_NETLINK, _socket.SOCK_DGRAM, NETLINK_SOCK_DIAG) as sock:
+            sock.send(struct.pack("=IHHII BBHIIIII", 40, SOCK_DIAG_BY_FAMILY, 1, 0, 0, _socket.AF_UNIX, 0, 0,
+                                  0xFFFFFFFF, inode(number), UDIAG_SHOW_PEER, 0xFFFFFFFF, 0xFFFFFFFF))
+            answer = sock.recv(4096)
+    except OSError:
+        return 0
+    told = len(answer) >= 40 and struct.unpack_from("=H", answer, 4)[0] == SOCK_DIAG_BY_FAMILY
+    return struct.unpack_from("=I", answer, 36)[0] if told else 0
+
+
+def other_ends() -> dict[int, int]:
+    """Find the two ends of each channel that has both of them in this process: a number → the number at the other end."""
+    ends, found = {}, {}
+    for number in sorted(int(name) for name in os.listdir("/proc/self/fd")):
+        try:
+            who = identity(number)
+            if who.kind == "pipe" and who.readable != who.writable:
+                own, other = (who.text, who.readable), (who.text, who.writable)
+            elif who.kind == "tcp":
+                own, other = addresses(number)
+            elif who.kind == "unix":
+                own, other = inode(number), peer_inode(number)
+            else:
+                continue
+        except OSError:  # closed since the list was read
+            continue
+        if other and own:
+            ends.setdefault(own, number)
+            found[number] = other
+    return {number: ends[other] for number, other in found.items() if other in ends}
 
 
 def bytes_waiting(stream) -> int:
@@ -167,6 +225,14 @@ def bytes_waiting(stream) -> int:
                 if line.startswith("eventfd-count:"):
                     return int(line.split()[1], 16)
         raise
+
+
+def level(number: int) -> int:
+    """Count what waits in the stream *number* as `bytes_waiting` does; 0 for a stream of a kind that is not counted."""
+    try:
+        return bytes_waiting(number)
+    except OSError:
+        return 0
 
 
 def bytes_unsent(stream) -> int:
@@ -199,17 +265,18 @@ def readiness(stream, mask: int = select.POLLIN | select.POLLOUT if hasattr(sele
     return dict(asking.poll(0)).get(number_of(stream), 0)
 
 
-def is_asleep(thread: int, stream) -> bool | None:
+def is_asleep(thread, stream) -> bool | None:
     """Tell whether a thread of this process sleeps in a system call on *stream*.
 
-    *thread* is its native id (``threading.get_native_id()``).  Compares the call's first argument with the number of
+    *thread* is a ``threading.Thread`` that was started, or its native id.  Compares the call's first argument with the number of
     *stream*; a thread that sleeps in poll(2) or select(2) counts too, since a socket with a timeout waits there.
     Returns None where the kernel does not let one ask.
 
     *Source:* proc_pid_syscall(5).
     """
+    native = getattr(thread, "native_id", thread)
     try:
-        with open(f"/proc/self/task/{thread}/syscall") as file:
+        with open(f"/proc/self/task/{native}/syscall") as file:
             words = file.read().split()
     except FileNotFoundError:
         return False if os.path.exists("/proc/self/syscall") else None
@@ -218,6 +285,21 @@ def is_asleep(thread: int, stream) -> bool | None:
     if len(words) < 2 or words[0] == "-1":
         return False
     return int(words[0]) in WAITS_IN or int(words[1], 16) == number_of(stream)
+
+
+def wait_until_asleep(thread, stream, timeout_s=10.0):
+    """Wait until *thread* sleeps in a call on *stream*, as `is_asleep` tells.
+
+    Raises TimeoutError if it does not within *timeout_s* seconds, RuntimeError where the kernel does not let one ask.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not (asleep := is_asleep(thread, stream)):
+        if asleep is None:
+            raise RuntimeError("this kernel does not show in which call a thread sleeps (/proc/self/task/TID/syscall); "
+                               "run the course on a Linux that does: README.md names some")
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{thread} did not fall asleep in a call on {stream} within {timeout_s:g} s")
+        time.sleep(0.001)
 
 
 def is_linux() -> bool:

@@ -1,4 +1,4 @@
-"""Keeping account: how many bytes waited where, who slept, what an epoll watched.
+"""Keeping account: how many bytes waited where, and which of the four buffer events that made.
 
 Facts about the kernel
 ----------------------
@@ -6,34 +6,26 @@ Facts about the kernel
   back: with both cores busy, FIONREAD right after a write is already 0 almost every time.
 * A call's return value is exact, whoever runs next.
 * That a buffer became full or empty is never sent to anybody: a call sleeps, or it is refused.
-* An interest list is keyed by two things: the number, and the open file description behind it.  ``close`` removes an
-  entry only with the last number of that description; a ``dup`` keeps it there as a ghost.
 
 What we do about them
 ---------------------
-The level is kept by account: plus what a write returned, minus what a read returned.  Bytes enter at the return of the
-write, or at the return of the first read that needed them, whichever came first.  Where the kernel was asked, its
-number corrects the account; what cannot be explained is written down as moved elsewhere.  "Asleep" is said only when
-the cause that ended a call came after the call had started.
+The level is kept by account: plus what a write returned, minus what a read returned.  Calls count in the order of their
+*steps*: a call that did not sleep has one step, where it started; a sleeper has a second one, where it came back.  Bytes
+enter at the return of the write, or when a later step needs them, if that is earlier.  What the kernel said when it was
+asked corrects the account only where no order of the calls can explain it; that is written down as moved elsewhere.
 
-All functions take a log and compute; nothing here asks the operating system.  A *position* is either a time in
-nanoseconds or a step: `slots` gives each call a step, so that a picture of steps is the same on every run.
+All functions take a log and compute; nothing here asks the operating system.  A *position* is a time in nanoseconds or a
+step, so that a picture of steps is the same on every run whose order the program fixes.
 """
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from math import inf
+from operator import itemgetter
 
-from . import masks
-
-WRITES = {"os.write", "os.writev", "os.sendfile", "os.eventfd_write", "socket.send", "socket.sendall", "socket.sendto",
-          "socket.sendmsg", "socket.connect", "socket.connect_ex"}
-READS = {"os.read", "os.readv", "os.eventfd_read", "socket.recv", "socket.recv_into", "socket.recvfrom",
-         "socket.recvmsg", "socket.accept"}
-REFUSED = 11  # EAGAIN
-CONNECTS = (0, 115)  # no error, or EINPROGRESS: the kernel goes on with it
-STILL_IN_CALL = -1
-
+from .traffic import READS as READS
+from .traffic import STILL_IN_CALL
+from .traffic import WRITES as WRITES
 
 @dataclass
 class Flow:
@@ -62,57 +54,31 @@ class Flow:
         return self.points[at - 1][1] if at else self.start_level
 
 
-def flows(streams) -> list[Flow]:
-    """List the directions in which *streams* carry something, without anything in them yet."""
-    found, seen = [], set()
-    for stream in streams:
-        own, other = stream.description, stream.other_end
-        if stream.kind in ("epoll", "file", "other", "udp", "socket") or own in seen:
-            continue
-        seen.add(own)
-        if stream.kind == "eventfd":
-            found.append(Flow(own, own, "count", stream.start_level))
-        elif stream.role == "listener":
-            found.append(Flow(None, own, "connections"))
-        else:
-            if stream.writable and (stream.kind != "pipe" or other is None or other not in seen):
-                found.append(Flow(own, other))
-            if stream.readable and (other is None or other not in seen or stream.kind != "pipe"):
-                found.append(Flow(other, own, "bytes", stream.start_level))
-    unique = {}
-    for flow in found:
-        known = unique.setdefault((flow.source, flow.sink), flow)
-        known.start_level = max(known.start_level, flow.start_level)
-    return list(unique.values())
-
-
 def slots(log):
-    """Give each call a step: one for its start, one more for the return of a sleeper that others overlapped.
+    """Give each call a step: one for its start, and one for the return of a sleeper if others started meanwhile.
 
     Returns (start, end, count): two lists of steps, and how many steps there are.  A call that needs no step of its own
     to return ends in the step in which it began; one that is still in the call ends at *count*.
     """
     columns = log.columns()
     starts, ends = columns["start_ns"], columns["end_ns"]
-    may_sleep = columns["may_sleep"]
-    last = len(starts) - 1
-    moments = [(time, 1, call) for call, time in enumerate(starts)]
-    moments += [(end, 0, call) for call, end in enumerate(ends)
-                if call < last and may_sleep[call] and end > starts[call + 1]]
-    if len(moments) > len(starts):
-        moments.sort()
-    start, end = [0] * len(starts), [None] * len(starts)
-    for step, (_, begins, call) in enumerate(moments):
-        if begins:
-            start[call] = step
-        else:
-            end[call] = step
+    returns = sorted(((ends[call], call) for call, asleep in enumerate(log.asleep)
+                      if asleep and call + 1 < len(starts) and ends[call] > starts[call + 1]), reverse=True)
+    start, end, step = [], [], 0
+    for time in starts:
+        while returns and returns[-1][0] <= time:
+            end[returns.pop()[1]] = step
+            step += 1
+        start.append(step)
+        end.append(step)
+        step += 1
+    for _, call in reversed(returns):
+        end[call] = step
+        step += 1
     for call, time in enumerate(ends):
         if time == STILL_IN_CALL:
-            end[call] = len(moments)
-        elif end[call] is None:
-            end[call] = start[call]
-    return start, end, len(moments)
+            end[call] = step
+    return start, end, step
 
 
 def balance(log, start=None, end=None) -> tuple[list[Flow], bytearray]:
@@ -121,278 +87,158 @@ def balance(log, start=None, end=None) -> tuple[list[Flow], bytearray]:
     *start* and *end* are the positions at which calls began and returned; by default their times.  Returns the flows,
     filled in, and for each call 1 if it was asleep for certain.
     """
-    columns = log.columns()
-    times = columns["start_ns"]
+    first, last, count = slots(log)
     in_steps = start is not None
     if not in_steps:
-        start = times
-        end = [inf if time == STILL_IN_CALL else time for time in columns["end_ns"]]
-    result = flows(log.objects)
-    into = {flow.source: flow for flow in result if flow.source is not None}
-    out_of = {flow.sink: flow for flow in result if flow.sink is not None}
-    listening = {_door(stream.address): out_of.get(stream.description) for stream in log.objects
-                 if stream.role == "listener"}
-    description = [stream.description for stream in log.objects]
-    effects = {id(flow): [] for flow in result}
-    asleep = bytearray(len(times))
+        start = log.columns()["start_ns"]
+        end = [inf if time == STILL_IN_CALL else time for time in log.columns()["end_ns"]]
+    return [_Account(log, one).keep(first, last, count, start, end, in_steps) for one in log.traffic], log.asleep
 
-    for call, (name, stream, moved, error) in enumerate(zip(columns["name"], columns["stream"], columns["moved"],
-                                                            columns["errno"], strict=True)):
-        if name in WRITES:
-            if name.startswith("socket.connect"):
-                flow, amount = listening.get(_door(log.raw_arguments(call)[0])), int(error in CONNECTS)
-            else:
-                flow, amount = into.get(description[stream]) if stream >= 0 else None, moved
-            kind = "write"
-        elif name in READS:
-            flow, amount = out_of.get(description[stream]) if stream >= 0 else None, moved
-            kind = "read"
-        elif name in ("epoll.poll",):
-            for index, mask in log.raw_events(call):
-                if mask & masks.OUT and (flow := into.get(description[index])):
-                    effects[id(flow)].append((end[call], 2, "writable", call, 0))
-            continue
-        elif name == "socket.shutdown" and not error and stream >= 0:
-            how = log.raw_arguments(call)[0]
-            if how in (1, 2) and (flow := into.get(description[stream])):
-                effects[id(flow)].append((end[call], 1, "shut down", call, stream))
-            continue
+
+class _Account:
+    """The account of one flow, kept step by step."""
+
+    def __init__(self, log, one):
+        self.log, self.traffic, self.moved = log, one, log.columns()["moved"]
+        self.flow = Flow(one.source, one.sink, one.unit, one.start_level)
+        self.level, self.full, self.closed = one.start_level, False, False
+        self.bias, self.horizon = 0, -inf  # what came from elsewhere in all; when the last of the reads so far was back
+        self.early = {}  # writes whose time has not come, or never comes → bytes of them that were needed already
+        self.sleeping, self.done, self.first_open = [], set(), 0
+
+    def keep(self, first, last, count, start, end, in_steps):
+        one, asleep, is_counted = self.traffic, self.log.asleep, self.log.is_counted
+        effects = [(last[call], 1, self.read, call, end[call], None) for call in one.reads]
+        for call in one.writes:
+            counted = is_counted(call)
+            if asleep[call] or not counted:
+                effects.append((first[call], 1, self.fall_asleep, call, start[call], None))
+            if counted:
+                effects.append((last[call], 1, self.write, call, end[call], None))
+        effects += [(last[call], 2, self.said_writable, call, end[call], None) for call in one.said_writable]
+        effects += [(last[call], 3, self.ending, call, end[call], (how, stream)) for call, how, stream in one.endings]
+        for note in one.notes:
+            at = bisect_left(one.starts, note[1])
+            step = first[at] if at < len(first) else count
+            effects.append((step, 0, self.note, at, (step if at < len(first) else inf) if in_steps else note[1], note))
+        effects.sort(key=itemgetter(0, 1))
+        positions = [effect[4] for effect in effects]
+        for at in range(len(positions) - 2, -1, -1):  # what came before cannot have come later
+            if positions[at] > positions[at + 1]:
+                positions[at] = positions[at + 1]
+        for self.position, (_, _, happen, self.call, _, detail) in zip(positions, effects, strict=True):
+            happen(self.call, detail)
+        if one.sink is None and self.level and self.log.objects[one.source].kind != "pipe":
+            self.move_elsewhere(-self.level)  # to whoever has the other end: how much of it waits there, nobody here knows
+        return self.flow
+
+    def change(self, amount):
+        if not amount:
+            return
+        before, self.level = self.level, self.level + amount
+        self.flow.points.append((self.position, self.level, self.call))
+        if before == 0:
+            self.happened("non-empty")
+        elif self.level == 0:
+            self.happened("empty")
+
+    def happened(self, what):
+        self.flow.buffer_events.append((self.position, what, self.call))
+
+    def becomes_full(self, full):
+        if full != self.full:
+            self.full = full
+            self.happened("full" if full else "non-full")
+
+    def move_elsewhere(self, amount):
+        self.flow.elsewhere.append((self.position, amount, self.call))
+        self.bias += amount
+        self.change(amount)
+
+    def write(self, call, _):
+        moved, early = self.moved[call], self.early.pop(call, 0) if self.early else 0
+        self.flow.written += moved
+        self.done.add(call)
+        if call in self.sleeping:
+            self.sleeping.remove(call)
+        if moved and self.full:
+            self.becomes_full(False)
+        if self.closed:
+            self.flow.discarded.append((self.position, moved - early, call))
         else:
-            continue
-        if flow is not None:
-            effects[id(flow)].append((end[call], 2 if kind == "read" else 1, kind, call, amount))
-    for about, time, waiting, writable in log.notes:
-        if flow := out_of.get(description[about]):
-            at = bisect_left(times, time)
-            where = inf if at == len(times) else start[at] if in_steps else time
-            effects[id(flow)].append((where, 0, "note", at, (waiting, writable)))
-    _add_closes(log, effects, into, out_of, end)
-    for flow in result:
-        _fill(flow, sorted(effects[id(flow)], key=lambda effect: effect[:2]), start, log, asleep)
-    if not in_steps:
-        _find_sleepers(log, asleep, into, out_of)
-    return result, asleep
+            self.change(moved - early)
+        if call in self.traffic.cut_short:
+            self.becomes_full(True)
 
-
-def _door(address):
-    """What a listener's address and a caller's have in common: the port, or the path of a unix socket."""
-    return address[1] if isinstance(address, tuple) else address
-
-
-def _add_closes(log, effects, into, out_of, end):
-    """Note where the last number of an open file description was closed."""
-    still_open, last = {}, {}
-    for stream in log.objects:
-        if stream.closed_by is None:
-            still_open[stream.description] = True
-        elif last.get(stream.description, (-inf,))[0] <= (position := end[stream.closed_by]):
-            last[stream.description] = (position, stream)
-    for number, (position, stream) in last.items():
-        if number in still_open:
-            continue
-        for flow in {id(f): f for f in (into.get(number), out_of.get(number)) if f}.values():
-            effects[id(flow)].append((position, 3, "closed", stream.closed_by, stream.index))
-
-
-def _fill(flow, effects, start, log, asleep):
-    """Run through one flow's effects in order of position."""
-    level, full = flow.start_level, False
-    writing = {}  # writes that have not returned yet at the position we are at: call → bytes of it already counted
-    waiting_writes = sorted((start[call], call) for _, _, kind, call, _ in effects if kind == "write")
-    begun = 0
-
-    def change(position, amount, call):
-        nonlocal level
-        before, level = level, level + amount
-        flow.points.append((position, level, call))
-        if before == 0 < level:
-            flow.buffer_events.append((position, "non-empty", call))
-        elif level == 0 < before:
-            flow.buffer_events.append((position, "empty", call))
-
-    def take_from_writers(wanted, position):
-        """Count bytes of writes that are still in their call; returns how many of *wanted* they explain."""
-        taken = 0
-        for call in writing:
-            part = min(wanted - taken, log.wanted(call) - writing[call])
-            if part > 0:
-                writing[call] += part
-                taken += part
-                change(position, part, call)
-        return taken
-
-    def becomes_full(position, call):
-        nonlocal full
-        if not full:
-            full = True
-            flow.buffer_events.append((position, "full", call))
-
-    for position, _, kind, call, amount in effects:
-        while begun < len(waiting_writes) and waiting_writes[begun][0] <= position:
-            writing.setdefault(waiting_writes[begun][1], 0)
-            begun += 1
-        if kind == "write":
-            early = writing.pop(call, 0)
-            if position == inf:  # still in the call: what it has put in, the notes and the readers told us
-                flow.written += early
-                writing[call] = early
-                if log.may_sleep(call):
-                    becomes_full(start[call], call)
-                continue
-            flow.written += amount
-            if asleep[call]:
-                full = False
-                if amount:
-                    flow.buffer_events.append((position, "non-full", call))
-            elif full and amount:
-                full = False
-                flow.buffer_events.append((position, "non-full", call))
-            if amount - early:
-                change(position, amount - early, call)
-            if flow.unit == "bytes" and (log.errno(call) == REFUSED or log.was_cut_short(call)):
-                becomes_full(position, call)
-        elif kind == "read":
-            flow.read += amount
-            if (missing := amount - level) > 0:
-                missing -= take_from_writers(missing, position)
-                if missing:
-                    flow.elsewhere.append((position, missing, call))
-                    change(position, missing, call)
-            if amount:
-                change(position, -amount, call)
-        elif kind == "note":
-            found, writable = amount
-            if found > level:
-                take_from_writers(found - level, position)
-            if found != level:
-                if not _in_progress(log, flow, call, position):
-                    flow.elsewhere.append((position, found - level, call))
-                    change(position, found - level, call)
-            for writer, counted in writing.items():
-                if not writable and counted < log.wanted(writer) and log.may_sleep(writer) and not asleep[writer]:
-                    asleep[writer] = 1
-                    becomes_full(start[writer], writer)
-        elif kind == "writable":
-            if full:
-                full = False
-                flow.buffer_events.append((position, "non-full", call))
-        else:
-            flow.endings.append((position, kind, amount, call))
-            if kind == "closed" and level and log.objects[amount].description == flow.sink:
-                flow.discarded.append((position, level, call))
-                flow.points.append((position, 0, call))
-                level = 0
-    # A sleeper's "full" is known only when a later note speaks of it, but it belongs to the sleeper's start.
-    flow.buffer_events.sort(key=lambda event: event[0])
-
-
-def _in_progress(log, flow, call, position):
-    """Tell whether a read of *flow* was under way when the kernel was asked: then its number proves nothing."""
-    columns = log.columns()
-    time = columns["start_ns"][call] if call < len(columns["start_ns"]) else inf
-    for other in range(min(call, len(columns["start_ns"])) - 1, max(-1, call - 64), -1):
-        if columns["name"][other] in READS and columns["stream"][other] >= 0 and \
-                log.objects[columns["stream"][other]].description == flow.sink:
-            end = columns["end_ns"][other]
-            if end == STILL_IN_CALL or end > time:
-                return True
-    return False
-
-
-def _find_sleepers(log, asleep, into, out_of):
-    """Mark readers and pollers whose cause came after their start, timed-out calls, and those still in the call."""
-    columns = log.columns()
-    starts, ends, names = columns["start_ns"], columns["end_ns"], columns["name"]
-    causes = _Causes(log, into, out_of)
-    for call, may_sleep in enumerate(columns["may_sleep"]):
-        if not may_sleep or asleep[call]:
-            continue
-        began, ended, name = starts[call], ends[call], names[call]
-        if ended == STILL_IN_CALL:
-            asleep[call] = call not in log.awake_at_the_end
-        elif log.timed_out(call):
-            asleep[call] = 1
-        elif name in READS:
-            asleep[call] = causes.readable_later(columns["stream"][call], began, ended)
-        elif name == "epoll.poll":
-            events = log.raw_events(call)
-            asleep[call] = bool(events) and all(
-                causes.event_later(columns["epoll"][call], index, mask, began, ended) for index, mask in events)
-
-
-class _Causes:
-    """When did each flow get something, lose something, or end?  Built once, asked for every call that may sleep."""
-
-    def __init__(self, log, into, out_of):
-        self.log, self.into, self.out_of = log, into, out_of
-        self.writes, self.reads, self.registrations = {}, {}, {}
-        columns = log.columns()
-        for call, (name, stream, epoll) in enumerate(zip(columns["name"], columns["stream"], columns["epoll"],
-                                                         strict=True)):
-            span = (columns["start_ns"][call], columns["end_ns"][call])
-            if name in ("epoll.register", "epoll.modify"):
-                self.registrations.setdefault((epoll, stream), []).append(span)
-        for flow in {id(f): f for f in (*into.values(), *out_of.values())}.values():
-            spans = {position[2] for position in flow.points}
-            writes, reads = [], []
-            for call in spans:
-                if call < len(columns["name"]):
-                    span = (columns["start_ns"][call], columns["end_ns"][call])
-                    (writes if columns["name"][call] in WRITES else reads).append(span)
-            self.writes[id(flow)], self.reads[id(flow)] = self._sorted(writes), self._sorted(reads)
-
-    @staticmethod
-    def _sorted(spans):
-        spans.sort()
-        latest, reach = -inf, []
-        for _, end in spans:
-            latest = inf if end == STILL_IN_CALL else max(latest, end)
-            reach.append(latest)
-        return [start for start, _ in spans], reach
-
-    @staticmethod
-    def _only_after(spans, began, ended):
-        """Was there one that started between *began* and *ended*, and none under way at *began*?"""
-        starts, reach = spans
-        at = bisect_right(starts, began)
-        return at < len(starts) and starts[at] < ended and not (at and reach[at - 1] > began)
-
-    def _ended_later(self, flow, began, ended):
-        columns = self.log.columns()
-        return any(call is not None and began < columns["start_ns"][call] < ended for _, _, stream, call in flow.endings
-                   if self.log.objects[stream].description == flow.source)
-
-    def readable_later(self, stream, began, ended):
-        flow = self.out_of.get(self.log.objects[stream].description) if stream >= 0 else None
-        if flow is None or flow.elsewhere or flow.level(began) > 0:
-            return False
-        return self._only_after(self.writes[id(flow)], began, ended) or self._ended_later(flow, began, ended)
-
-    def writable_later(self, stream, began, ended):
-        flow = self.into.get(self.log.objects[stream].description)
-        if flow is None or flow.elsewhere:
-            return False
-        was_full = False
-        for position, what, _ in flow.buffer_events:
-            if position >= began:
+    def fall_asleep(self, call, _):
+        """A write that cannot go on, or of which nobody told us how much went in."""
+        self.sleeping.append(call)
+        ended = self.traffic.ends[call]
+        for since, until, waiting, _ in self.traffic.notes:
+            if since > self.traffic.starts[call]:
+                if ended == STILL_IN_CALL or until < ended:
+                    self.pull(waiting - self.level, [call])
                 break
-            was_full = what == "full" or (was_full and what != "non-full")
-        return was_full and self._only_after(self.reads[id(flow)], began, ended)
+        if self.log.asleep[call] or call in self.traffic.cut_short:
+            self.becomes_full(True)
 
-    def event_later(self, epoll, stream, mask, began, ended):
-        if any(began < start < ended for start, _ in self.registrations.get((epoll, stream), ())):
-            return True
-        if mask & masks.OUT and not self.writable_later(stream, began, ended):
-            return False
-        if mask & masks.IN and not self.readable_later(stream, began, ended):
-            return False
-        description = self.log.objects[stream].description
-        if mask & (masks.HUP | masks.RDHUP) and not ((flow := self.out_of.get(description))
-                                                     and self._ended_later(flow, began, ended)):
-            return False
-        if mask & masks.ERR:
-            flow = self.into.get(description)
-            columns = self.log.columns()
-            return bool(flow) and any(call is not None and began < columns["start_ns"][call] < ended
-                                      for _, _, _, call in flow.endings)
-        return True
+    def pull(self, wanted, calls) -> int:
+        """Count bytes of *calls* before their time.  Returns how many of *wanted* they cannot explain."""
+        taken = 0
+        for call in calls:
+            part = min(wanted - taken, self.traffic.log.wanted(call) - self.early.get(call, 0))
+            if part > 0:
+                taken += part
+                self.early[call] = self.early.get(call, 0) + part
+                if not self.log.is_counted(call):
+                    self.flow.written += part
+        self.change(taken)
+        return wanted - taken
+
+    def not_yet_written(self):
+        """Yield the writes that count later, and yet can have been before the end of the reads so far."""
+        writes, starts = self.traffic.writes, self.traffic.starts
+        while self.first_open < len(writes) and writes[self.first_open] in self.done:
+            self.first_open += 1
+        for at in range(self.first_open, len(writes)):
+            if starts[writes[at]] >= self.horizon:
+                return
+            if writes[at] not in self.done:
+                yield writes[at]
+
+    def read(self, call, _):
+        amount, ended = self.moved[call], self.traffic.ends[call]
+        self.flow.read += amount
+        if ended > self.horizon:
+            self.horizon = ended
+        if amount > self.level:
+            missing = self.pull(amount - self.level, self.not_yet_written())
+            if missing:
+                self.move_elsewhere(missing)
+        self.change(-amount)
+
+    def note(self, _, note):
+        since, until, waiting, _ = note
+        least = self.traffic.least(since, until) + self.bias
+        most = self.traffic.most(since, until) + self.bias
+        if self.closed:
+            return
+        if waiting > most:
+            self.move_elsewhere(waiting - most)
+        elif waiting < least:
+            self.move_elsewhere(waiting - least)
+        if waiting > self.level:
+            self.pull(waiting - self.level, self.sleeping)
+
+    def said_writable(self, call, _):
+        self.becomes_full(False)
+
+    def ending(self, call, how):
+        what, stream = how
+        self.flow.endings.append((self.position, what, stream, call))
+        if what == "closed" and self.log.objects[stream].description == self.flow.sink:
+            self.closed = True
+            if self.level:
+                self.flow.discarded.append((self.position, self.level, call))
+                self.flow.points.append((self.position, 0, call))
+                self.level = 0

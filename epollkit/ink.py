@@ -2,376 +2,349 @@
 
 Facts about matplotlib
 ----------------------
-* One artist for each call is slow; one collection for all calls of a kind is not.  From a few hundred steps on, a bar is
-  narrower than a pixel: then the picture shows where something happened, and says so.
+* One artist for each call is slow; one collection for all calls of a kind is not.  A hundred calls are narrower than
+  their names: then a thread's lane shows, in a row for each kind of call, how much of each column of pixels it takes.
 * Text knows nothing of other text.  Who wants none of it to overlap must keep a list of what is taken.
+* A ``$`` in a text starts a formula, and a character that no font has is drawn as a box, with a warning.
 
 What we do about them
 ---------------------
-Colors come from the palette of Okabe and Ito, made lighter, under dark text; none of them is the only cue.  A label has a
-few places where it may stand and takes the first that is free.
+Everything is measured in inches, from the upper left corner of the lanes.  A label has a few places where it may stand
+and takes the first that is free.  Colors come from the palette of Okabe and Ito, made lighter, under dark text; none of
+them is the only cue.
 """
 
 from functools import lru_cache
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.patheffects import withStroke
 from matplotlib.textpath import TextToPath
 
-from .axis import duration
+from .axis import COLUMNS, Grid, envelope, named, share
+from .story import SHORT, SHOWN, brief
 
-WIDTH, LABELS, RIGHT, HEAD, FOOT = 9.6, 1.22, 0.14, 0.36, 0.46  # inches
-INK, FAINT, BAND, PAPER = "#1d1f24", "#5d636e", "#eceef1", "#ffffff"
-FILL = {"read": "#6fcfb0", "write": "#f4bd4c", "poll": "#8ecdf2", "close": "#e3a9cc", "other": "#cfd3da"}
-EVENT, BUFFER, CLOSE, LEVEL, LEVEL_EDGE = "#005a94", "#b34700", "#8f3a6f", "#cfe6f7", "#3f87b8"
-SHOWN = {"set_blocking": "blocking", "setblocking": "blocking", "settimeout": "timeout", "connect_ex": "connect",
-         "eventfd_read": "read", "eventfd_write": "write"}
-#: Words for bars that are too narrow for the whole name.
-SHORT = {"register": ["reg."], "unregister": ["unreg.", "unr."], "modify": ["mod."], "socketpair": ["pair"],
-         "socket": ["sock."], "accept": ["acc."], "connect": ["conn."], "listen": ["list."], "sendall": ["send"],
-         "shutdown": ["shut."], "blocking": ["block."], "timeout": ["time."], "eventfd": ["efd"], "epoll": ["ep."],
-         "recv_into": ["recv"], "recvfrom": ["recv"], "recvmsg": ["recv"], "sendmsg": ["send"], "sendto": ["send"]}
-HALO = [withStroke(linewidth=2.2, foreground="#ffffffcc")]
+WIDTH, LABELS, RIGHT, FOOT = 9.6, 1.26, 0.14, 0.40  # inches
+ROOM = WIDTH - LABELS - RIGHT
+INK, FAINT, PAPER = "#1d1f24", "#5d636e", "#ffffff"
+BAND, RULE, FOLD, FOLD_EDGE = "#eceef1", "#c4c9d1", "#f4f4f2", "#dcdee2"
+FILL = {"read": "#64c6a6", "write": "#f5c352", "poll": "#a3d7f6", "close": "#dd9ec5", "other": "#d8dbe1"}
+EDGE = {"read": "#3d7b67", "write": "#977526", "poll": "#587f96", "close": "#8c627c", "other": "#7c8087"}
+EVENT, BUFFER, CLOSE, ENTRY = "#005a94", "#b34700", "#8f3a6f", "#7fb6dc"
+LEVEL, LEVEL_EDGE, LEVEL_TEXT, LEVEL_RANGE = "#cfe6f7", "#3f87b8", "#28597c", "#a3cdea"
+UNITS = {"bytes": " B", "entries": " more registered"}
+#: Where a label may stand beside its mark: (how far right, how far down, alignment).
+UP = [(0.05, -0.12, "left"), (-0.05, -0.12, "right"), (0, -0.13, "center")]
+DOWN = [(0.05, 0.12, "left"), (-0.05, 0.12, "right")]
+PLACES = {"non-empty": [(-0.09, -0.02, "right"), *UP, *DOWN], "non-full": [*DOWN, *UP],
+          "event": [(dx, dy, side) for dy in (0.11, -0.11, 0.24) for dx, side in ((0.08, "left"), (-0.08, "right"))],
+          "level": [(dx, dy, "center") for dx, dy in ((0, 0.09), (0, 0.14), (0.12, 0.09), (-0.12, 0.09), (0, -0.09))],
+          "entry": [(-0.07, 0, "right"), (0.04, -0.09, "left"), (0.04, 0.09, "left")]}
+DASHES, DOTS, TIE = (0, (2, 1.4)), (0, (1, 2)), (0, (1, 1.6))
+MANY = 120  # more corners, ties, marks are drawn, but not measured
+HALO = [withStroke(linewidth=2.2, foreground="#ffffffdd")]
 
 
 class Ink:
-    """One drawing of one layout."""
+    """One drawing of one layout, with *head* inches left free above the lanes."""
 
-    def __init__(self, plan, title):
-        self.plan = plan
-        head = HEAD + (0.30 if title else 0)
+    def __init__(self, plan, head):
+        self.plan, self.scale = plan, ROOM / plan.place.width
+        self.taken, self.crossed = Grid(), Grid()  # where nothing may be written, and where nothing should
         height = head + plan.height + FOOT
         self.figure = Figure(figsize=(WIDTH, height), facecolor=PAPER)
         FigureCanvasAgg(self.figure)
-        axes = self.axes = self.figure.add_axes((LABELS / WIDTH, FOOT / height, (WIDTH - LABELS - RIGHT) / WIDTH,
-                                                 plan.height / height))
-        axes.set(xlim=(0, plan.width), ylim=(plan.height, 0), yticks=[], facecolor=PAPER)
-        axes.spines[["left", "right", "top"]].set_visible(False)
-        axes.spines["bottom"].set_color("#c4c9d1")
-        axes.set_xticks([x for x, _ in plan.ticks], [text for _, text in plan.ticks], fontsize=8, color=FAINT)
-        axes.tick_params(axis="x", color="#c4c9d1", length=3, pad=2)
-        self.inch = plan.width / (WIDTH - LABELS - RIGHT)  # of the x axis
-        self.slot = 1 / self.inch if plan.axis == "steps" else None
-        self.dense = len(plan.bars) > 400
-        self.placed = []
-        if title:
-            self.figure.text(LABELS / WIDTH, 1 - 0.10 / height, title, fontsize=12.5, fontweight="bold", color=INK, va="top")
-        self._lanes()
-        self._folds()
-        self._areas()
-        self._bars()
-        self._events()
-        self._entries()
-        self._closes()
-        self._buffer_events()
-        self._elsewhere()
-        self._legend(height, head)
-        axes.set_xlabel(self._axis_label(), fontsize=8, color=FAINT, labelpad=1)
-
-    def _axis_label(self):
-        words = ["step" if self.plan.axis == "steps" else "time since the first call" +
-                 (", long gaps folded" if self.plan.folds else "")]
-        if self.dense:
-            words.append(f"{len(self.plan.bars):,} calls: each column of pixels shows what happened in it")
-        return "   ·   ".join(words + self.plan.left_out)
+        self.axes = self.figure.add_axes((0, 0, 1, 1), xlim=(-LABELS, WIDTH - LABELS), ylim=(plan.height + FOOT, -head))
+        self.axes.set_axis_off()
+        for lane in plan.lanes:
+            self._label(lane)
+        self._across()
+        for area in plan.areas:
+            self._area(area)
+        self._strokes()
+        for marks, shape, color in ((plan.events, "v", EVENT), (plan.buffer_events, "D", BUFFER),
+                                    (plan.not_writable, "d", PAPER), (plan.elsewhere, "X", INK)):
+            self._marks(marks, shape, color)
+        (self._rows if plan.is_dense else self._bars)()
+        self._words()
 
     # text that does not run into other text
 
-    def _size(self, text, size, weight="normal"):
-        """Measure how wide *text* is in units of x, and how high in inches."""
-        return _text_width(text, size, weight) * self.inch, size * 0.0150
+    def text(self, x, y, text, size, color, **style):
+        """Write *text*, come what may."""
+        self.axes.text(x, y, _printable(text), fontsize=size, color=color, parse_math=False, fontfamily=_fonts(),
+                       **({"va": "center", "zorder": 6} | style))
 
-    def _fits(self, box):
-        return box[0] >= 0 and box[1] <= self.plan.width + RIGHT * self.inch and not any(
-            box[0] < other[1] and other[0] < box[1] and box[2] < other[3] and other[2] < box[3] for other in self.placed)
+    def _write(self, x, y, texts, size, color, places, weight="normal"):
+        """Put the first of *texts* that fits at the first of *places* where it meets nothing, or at least no text.
 
-    def _write(self, x, y, text, size, places, must=False, **style):
-        """Put *text* at the first of *places* where nothing else stands.
-
-        A place is (how far right in inches, how far down in inches, alignment).  Nothing is written if no place is free,
-        unless it *must* be.
+        Returns whether there was such a place.
         """
-        width, height = self._size(text, size, style.get("fontweight", "normal"))
-        for dx, dy, side in places:
-            left = x + dx * self.inch - {"left": 0, "center": width / 2, "right": width}[side]
-            box = (left - 0.025 * self.inch, left + width + 0.025 * self.inch, y + dy - height / 2, y + dy + height / 2)
-            if self._fits(box):
-                break
-        else:
-            if not must:
-                return False
-        self.placed.append(box)
-        self.axes.text(left + width / 2, y + dy, text, fontsize=size, ha="center", va="center", path_effects=HALO, **style)
-        return True
+        for avoided, behind in ((self.crossed, None), (self.taken, HALO)):
+            for text in texts:
+                width, height = measure(text, size, weight)
+                for dx, dy, side in places:
+                    left = x + dx - {"left": 0, "center": width / 2, "right": width}[side]
+                    box = (left - 0.035, left + width + 0.035, y + dy - height / 2, y + dy + height / 2)
+                    if left > 0 and box[1] < ROOM + RIGHT and self.taken.is_free(*box) and avoided.is_free(*box):
+                        self.taken.add(*box)
+                        self.text(left + width / 2, y + dy, text, size, color, ha="center", fontweight=weight,
+                                  linespacing=1.0, path_effects=behind)
+                        return True
+        return False
 
-    def _keep_clear(self, x, y, wide=0.05, high=0.05):
-        """Keep text away from a mark."""
-        self.placed.append((x - wide * self.inch, x + wide * self.inch, y - high, y + high))
+    def _label(self, lane):
+        """Write a lane's name and note into the column at the left."""
+        name, room = " ".join(lane.name.split()), LABELS - 0.16
+        lines = [name] if measure(name, 9, "bold")[0] < room else name.replace(" → ", "\n→ ").split("\n")
+        size = next((size for size in (9, 8, 7) if all(measure(one, size, "bold")[0] < room for one in lines)), 7)
+        step, has_note = size * 0.0165, lane.note and lane.bottom - lane.top > 0.17 + size * 0.0165 * len(lines)
+        y = {"thread": lane.top + (0.12 if self.plan.is_dense else 0.32), "epoll": lane.top + 0.20}.get(
+            lane.kind, lane.middle - (step * (len(lines) - 1) + 0.13 * bool(has_note)) / 2)
+        if lane.kind == "thread" and not self.plan.is_dense:
+            self.lines([[(0, y), (ROOM, y)]], BAND, 7, 0)
+        for line in lines:
+            self.text(-0.12, y, _cut(line, size, "bold", room), size, INK, ha="right", fontweight="bold")
+            y += step
+        if has_note:
+            self.text(-0.12, y + 0.01, _cut(lane.note, 7, "normal", room), 7, FAINT, ha="right")
 
-    # the parts
+    def _across(self):
+        """The axis at the bottom, and what is folded in it."""
+        plan, down = self.plan, self.plan.height
+        ticks = [(x * self.scale, text) for x, text in plan.place.ticks]
+        self.lines([[(0, down), (ROOM, down)], *([(x, down), (x, down + 0.04)] for x, _ in ticks)], RULE, 0.8)
+        for x, text in ticks:
+            self._write(x, down + 0.12, [text], 8, FAINT, [(0, 0, "center") if x > 0.2 else (0.01, 0, "left")])
+        label = plan.place.label
+        if plan.is_dense:
+            label += f"   ·   {len(plan.bars):,} calls: each column of pixels shows how much of it they take"
+        self.text(ROOM / 2, down + 0.28, label, 8, FAINT, ha="center")
+        for left, right, text in plan.place.folds:
+            self.boxes([(left * self.scale, right * self.scale, 0, down)], FOLD, FOLD_EDGE, 0, 0.5, "////")
+            self._write((left + right) / 2 * self.scale, down - 0.07, [text], 7, FAINT, [(0, 0, "center")])
 
-    def _lanes(self):
-        for lane in self.plan.lanes:
-            middle = lane.middle if lane.kind != "thread" else lane.top + 0.32
-            if lane.kind == "thread":
-                self.axes.axhspan(middle - 0.05, middle + 0.05, color=BAND, zorder=0)
-            x = -0.12 * self.inch
-            parts = lane.name.split(" → ") if len(lane.name) > 13 else [lane.name]
-            parts = [part if len(part) <= 20 else part[:19] + "…" for part in parts]
-            name = "\n→ ".join(parts)
-            note = lane.note if lane.note != lane.name else ""
-            two = "\n" in name
-            self.axes.text(x, middle - (0.08 if note else 0), name, fontsize=9 if max(map(len, parts)) < 13 else 7.5,
-                           fontweight="bold", ha="right", va="center", color=INK, linespacing=1.05)
-            if note:
-                self.axes.text(x, middle + (0.17 if two else 0.09), note.replace(": ", ":\n"), fontsize=7, ha="right",
-                               va="center", color=FAINT, linespacing=1.0)
+    def lines(self, segments, color, width, zorder=1.0, style="-"):
+        self.axes.add_collection(LineCollection(segments, colors=color, linewidths=width, linestyles=style,
+                                                zorder=zorder), autolim=False)
 
-    def _folds(self):
-        for left, right, gap in self.plan.folds:
-            self.axes.axvspan(left, right, facecolor="#f4f4f2", edgecolor="#dcdee2", hatch="////", linewidth=0, zorder=0.5)
-            self._write((left + right) / 2, self.plan.height - 0.06, duration(gap), 7, [(0, 0, "center")], color=FAINT,
-                        zorder=6)
+    def boxes(self, boxes, face, edge, width, zorder, hatch=None, styles="-"):
+        corners = [[(left, top), (right, top), (right, bottom), (left, bottom)] for left, right, top, bottom in boxes]
+        made = PolyCollection(corners, facecolors=face, edgecolors=edge, linewidths=width, zorder=zorder, hatch=hatch,
+                              linestyles=styles)
+        made.set_hatch_linewidth(0.9)
+        self.axes.add_collection(made, autolim=False)
 
-    def _areas(self):
-        for area in self.plan.areas:
-            self.axes.plot([0, self.plan.width], [area.base] * 2, color="#9aa3ad", linewidth=0.8, zorder=1)
-            if not area.peak:
-                continue
-            heights = [self._height(area, level) for level in area.levels]
-            self.axes.fill_between(area.xs, heights, area.base, step="post", color=LEVEL, linewidth=0, zorder=1)
-            self.axes.plot(area.xs, heights, drawstyle="steps-post", color=LEVEL_EDGE, linewidth=1.1, zorder=2)
-            if self.dense or len(area.xs) > 120:
-                self._write(0, area.top, f"{area.peak:,}", 7, [(0.05, -0.08, "left")], color=LEVEL_EDGE, zorder=6)
+    def dots(self, xs, ys, shape, size, color, edge=PAPER, width=0.6):
+        self.axes.plot(xs, ys, linestyle="none", marker=shape, markersize=size, color=color, markeredgecolor=edge,
+                       markeredgewidth=width, zorder=5)
 
-    def _height(self, area, level):
-        """Return where *level* is drawn: to scale, but never so low that something looks like nothing."""
-        scaled = (area.base - area.top) * level / area.peak
-        return area.base - (max(scaled, 0.03) if level else 0)
-
-    def _levels(self):
-        """Say how much waits, on each plateau that has room for it."""
-        for area in self.plan.areas:
-            if self.dense or len(area.xs) > 120 or not area.peak:
-                continue
-            unit = {"bytes": " B", "count": "", "connections": ""}[area.unit]
-            for left, right, level in zip(area.xs, area.xs[1:], area.levels, strict=False):
-                text = f"{level:,}{unit}"
-                if level and right - left > self._size(text, 7)[0]:
-                    y = self._height(area, level)
-                    inside = [(0, 0.09, "center"), (0, 0.14, "center"), (0.12, 0.09, "center"), (-0.12, 0.09, "center")] if area.base - y > 0.17 else []
-                    self._write((left + right) / 2, y, text, 7, [*inside, (0, -0.09, "center")], color="#28597c", zorder=5)
-
-    def _entries(self):
-        ends = {(id(entry.lane), entry.y, entry.right) for entry in self.plan.entries}
-        for entry in self.plan.entries:
-            self.axes.plot([entry.left, entry.right], [entry.y] * 2, color="#7fb6dc", linewidth=1.6, zorder=1.5,
-                           solid_capstyle="butt")
-            self.axes.plot([entry.left] * 2, [entry.y - 0.05, entry.y + 0.05], color="#7fb6dc", linewidth=1.6, zorder=1.5)
-            if entry.right < self.plan.width:
-                self.axes.plot([entry.right] * 2, [entry.y - 0.05, entry.y + 0.05], color="#7fb6dc", linewidth=1.6)
-            if not self.dense:
-                before = [] if (id(entry.lane), entry.y, entry.left) in ends else [(-0.06, 0, "right")]
-                self._write(entry.left, entry.y, entry.label, 7, [*before, (0.04, -0.09, "left"), (0.04, 0.09, "left")],
-                            color=FAINT, zorder=6)
+    # threads
 
     def _bars(self):
-        if self.dense:
-            return self._bars_by_pixel()
+        lanes, groups, stops = {}, {}, []
         for bar in self.plan.bars:
-            y, half = bar.lane.top + 0.32, 0.13
-            least = 0.02 * self.inch
-            left, right = bar.left, max(bar.right, bar.left + least)
-            color = FILL[bar.family]
-            self.axes.fill([left, right, right, left], [y - half, y - half, y + half, y + half],
-                           facecolor=PAPER if bar.asleep else color, edgecolor=_darker(color),
-                           hatch="/////" if bar.asleep else None, linewidth=0.9, zorder=3,
-                           linestyle=(0, (2, 1.4)) if bar.ends in ("refused", "failed") else "-")
-            if bar.asleep:
-                self.axes.patches[-1].set_hatch_linewidth(0.9)
+            left, y, half = bar.left * self.scale, bar.lane.top + 0.32, 0.13
+            right = max(bar.right * self.scale, left + 0.02)
+            if bar.aside:  # a narrow tick in the middle of its place
+                left, right, half = (left + right) / 2 - 0.02, (left + right) / 2 + 0.02, 0.07
+            boxes, styles = groups.setdefault(("other" if bar.aside else bar.family, bar.asleep), ([], []))
+            boxes.append((left, right, y - half, y + half))
+            styles.append(DASHES if bar.ends in ("refused", "failed") else "-")
+            self.taken.add(*boxes[-1])
+            lanes.setdefault(id(bar.lane), []).append((bar, left, right, bar.aside or self._name(bar, left, right, y)))
             if bar.ends == "timed out":
-                self.axes.plot([right, right], [y - half - 0.06, y + half + 0.06], color=INK, linewidth=2.2, zorder=4)
+                stops.append([(right, y - half - 0.06), (right, y + half + 0.06)])
             if bar.ends == "open":
-                self.axes.plot([right], [y], marker=">", color=_darker(color), markersize=7, zorder=4, clip_on=False)
-            self._name(bar, left, right, y)
-        self._details(half)
-
-    def _details(self, half):
-        """Say above the bars what they did; once for a run of calls that did the same."""
-        runs = []
-        for bar in self.plan.bars:
-            if runs and (last := runs[-1][-1]).lane is bar.lane and (last.word, last.detail, last.ends, last.asleep) == \
-                    (bar.word, bar.detail, bar.ends, bar.asleep) and (bar.left - last.right) / self.inch < 0.12:
-                runs[-1].append(bar)
-            else:
-                runs.append([bar])
-        for run in runs:
-            bar, left, right = run[0], run[0].left, run[-1].right
-            if not bar.detail:
-                continue
-            half_width, bad = (right - left) / 2 / self.inch, bar.ends in ("refused", "failed")
-            text = f"{len(run)} × {bar.detail}" if len(run) > 1 else bar.detail
-            weight = "bold" if bad or bar.ends == "timed out" else "normal"
-            place = [(dx, -half - 0.075, side) for dx, side in ((0, "center"), (half_width, "right"), (-half_width, "left"))]
-            for size in (7, 6):
-                if self._write((left + right) / 2, bar.lane.top + 0.32, text, size, place, zorder=5, fontweight=weight,
-                               color=BUFFER if bad else FAINT):
-                    break
+                self.dots([right], [y], ">", 7, EDGE[bar.family])
+        for (family, asleep), (boxes, styles) in groups.items():
+            hatch, face = ("/////", PAPER) if asleep else (None, FILL[family])
+            self.boxes(boxes, face, EDGE[family], 0.9, 3, hatch, styles)
+        self.lines(stops, INK, 2.2, 4)
+        for bars in lanes.values():
+            self._details(bars)
 
     def _name(self, bar, left, right, y):
-        """Write a bar's name into it: in full, smaller, upright, or not at all."""
+        """Write a bar's name into it: in full, smaller, shorter, or upright.  Returns whether there was room."""
         word = SHOWN.get(bar.word, bar.word)
+        words = [f"{bar.count:,} × {word}"] if bar.count > 1 else [word, SHORT.get(word, word)]
         behind = {"facecolor": "#ffffffe6", "edgecolor": "none", "pad": 0.8} if bar.asleep else None
-        for text in ([f"{word}, asleep", word, *SHORT.get(word, ())] if bar.asleep else [word, *SHORT.get(word, ())]):
+        for text in [f"{word}, asleep"] * bar.asleep + words:
             for size in (8, 7, 6.5):
-                if self._size(text, size)[0] < (right - left) * 0.99:
-                    self.axes.text((left + right) / 2, y, text, fontsize=size, ha="center", va="center", color=INK,
-                                   zorder=5, bbox=behind)
-                    return
-        if (right - left) / self.inch > 0.10:
-            self.axes.text((left + right) / 2, y, SHORT.get(word, (word,))[0][:5], fontsize=5.5, rotation=90, ha="center", va="center", color=INK,
-                           zorder=5)
+                if measure(text, size)[0] < (right - left) * 0.98:
+                    self.text((left + right) / 2, y, text, size, INK, ha="center", bbox=behind)
+                    return True
+        upright = right - left > 0.10 and measure(words[-1], 6)[0] < 0.25
+        if upright:
+            self.text((left + right) / 2, y, words[-1], 6, INK, ha="center", rotation=90)
+        return upright
 
-    def _bars_by_pixel(self):
-        """Draw runs of columns of pixels instead of bars that are narrower than one."""
-        pixels = 1000
-        runs = {}
-        for bar in self.plan.bars:
-            first = int(bar.left / self.plan.width * pixels)
-            last = max(first + 1, int(bar.right / self.plan.width * pixels))
-            spans = runs.setdefault((id(bar.lane), bar.family, bar.asleep), (bar.lane, []))[1]
-            if spans and first <= spans[-1][1] + 1:
-                spans[-1][1] = max(spans[-1][1], last)
+    def _details(self, bars):
+        """Say above the bars of a lane what they did; once for a run of calls that did the same."""
+        runs = []
+        for bar, left, right, has_name in bars:
+            key = (bar.word, bar.details if has_name else None, bar.ends, bar.asleep)
+            if runs and runs[-1][0] == key and left - runs[-1][2] < 0.12:
+                runs[-1][2:] = right, runs[-1][3] + bar.count, {*runs[-1][4], bar.details}
             else:
-                spans.append([first, last])
-        order = ["read", "write", "poll", "close", "other"]
-        for (_, family, asleep), (lane, spans) in runs.items():
-            height = 0.26 / len(order)
-            top = lane.top + 0.19 + order.index(family) * height
-            boxes = []
-            for first, last in spans:
-                left, right = first / pixels * self.plan.width, last / pixels * self.plan.width
-                boxes.append([(left, top), (right, top), (right, top + height), (left, top + height)])
-            self.axes.add_collection(PolyCollection(boxes, facecolor=PAPER if asleep else FILL[family],
-                                                    edgecolor=_darker(FILL[family]), linewidth=0.3, zorder=3,
-                                                    hatch="/////" if asleep else None), autolim=False)
+                runs.append([key, left, right, bar.count, {bar.details}])
+        y = bars[0][0].lane.top + 0.115
+        for (word, texts, ends, _), left, right, number, details in runs:
+            if texts is None:  # the bars are too narrow for their name
+                word = SHOWN.get(word, word)
+                texts = [*(f"{word} {text}" for text in (details.pop() if len(details) == 1 else ())), word]
+            if number > 1:
+                texts = [f"{number:,} × {text}" for text in texts]
+            bad, half = ends in ("refused", "failed"), (right - left) / 2
+            weight = "bold" if bad or ends == "timed out" else "normal"
+            places = [(0, 0, "center"), (half, 0, "right"), (-half, 0, "left")]
+            for size in (7, 6):
+                if self._write((left + right) / 2, y, texts, size, BUFFER if bad else FAINT, places, weight):
+                    break
 
-    def _closes(self):
-        said = set()
-        for mark in self.plan.closes:
-            self.axes.plot([mark.x] * 2, [mark.lane.top + 0.06, mark.lane.bottom - 0.06], color=CLOSE, linewidth=1.6, zorder=3)
-            self._keep_clear(mark.x, mark.lane.middle, 0.02, (mark.lane.bottom - mark.lane.top) / 2 - 0.06)
-            if not self.dense and (mark.what, mark.call) not in said:
-                said.add((mark.what, mark.call))  # a connection has two lanes: name it in the first
-                places = [(dx, down, side) for down in (0, 0.2, 0.4) for dx, side in ((0.05, "left"), (-0.05, "right"))]
-                self._write(mark.x, mark.lane.top + 0.12, mark.what, 7.5, places, color=CLOSE, fontweight="bold", zorder=6)
+    def _rows(self):
+        """Give each kind of call a row, and show how much of each column of pixels it takes."""
+        lanes, spans, edges = {}, {}, np.linspace(0, ROOM, COLUMNS + 1)
+        for bar in self.plan.bars:
+            lanes.setdefault(id(bar.lane), (bar.lane, {}))[1].setdefault(bar.family, []).append(bar)
+            spans.setdefault((id(bar.lane), bar.family, bar.asleep), []).append((bar.left, bar.right))
+        for lane, families in lanes.values():
+            for row, family in enumerate(one for one in FILL if one in families):
+                bars, base = families[family], lane.top + 0.36 + 0.14 * row
+                self.text(-0.12, base - 0.06, f"{family} {sum(bar.count for bar in bars):,}", 6.5, FAINT, ha="right")
+                for asleep in (False, True):
+                    left, right = np.array(spans.get((id(lane), family, asleep), [(0, 0)])).T * self.scale
+                    heights = np.append(0.115 * share(left, right, edges), 0) if right[-1] else edges * 0
+                    self.axes.fill_between(edges, base - heights, base, where=heights > 0, step="post", linewidth=0.4,
+                                           facecolor=PAPER if asleep else FILL[family], edgecolor=EDGE[family],
+                                           hatch="//////" if asleep else None, zorder=3)
+                bad = {round(bar.left * self.scale, 2) for bar in bars if bar.ends in ("refused", "failed")}
+                self.dots(list(bad), [base - 0.06] * len(bad), "x", 3.5, BUFFER, BUFFER, 0.9)
+                if any(bar.ends == "open" for bar in bars):
+                    self.dots([ROOM], [base - 0.06], ">", 5, EDGE[family])
 
-    def _events(self):
-        if not self.plan.events:
-            return
-        self.axes.plot([m.x for m in self.plan.events], [m.y - 0.02 for m in self.plan.events], linestyle="none", marker="v",
-                       markersize=3 if self.dense else 7, color=EVENT, markeredgecolor=PAPER,
-                       markeredgewidth=0 if self.dense else 0.5, zorder=5)
-        if self.dense:
-            return
-        for mark in self.plan.events:
-            self._keep_clear(mark.x, mark.y, 0.04, 0.035)
-        for mark in self.plan.events:
+    # epolls and channels
+
+    def _strokes(self):
+        """Draw what consists of straight lines: registrations, closes, ties, calls on channels without a lane."""
+        plan, lines, dotted, closes, reach = self.plan, [], [], [], {}
+        for entry in plan.entries:
+            left, right, y = entry.left * self.scale, entry.right * self.scale, entry.y
+            (dotted if entry.disabled else lines).append([(left, y), (right, y)])
+            lines += [[(x, y - 0.05), (x, y + 0.05)] for x in (left, right) if x < ROOM]
+            self.taken.add(left, right, y - 0.02, y + 0.02)
+        for mark in plan.closes:
+            x, top, bottom = mark.x * self.scale, mark.lane.top + 0.06, mark.lane.bottom - 0.06
+            closes.append([(x, top), (x, bottom)])
+            self.taken.add(x - 0.02, x + 0.02, top, bottom)
+        for mark in plan.events:
             if mark.target is not None:
-                self.axes.plot([mark.x] * 2, [mark.y + 0.05, mark.target.top + 0.10], color=EVENT, linewidth=1,
-                               linestyle=(0, (1, 1.6)), zorder=2.5)
-            self._write(mark.x, mark.y, mark.what, 7.5, [(0.07, 0.10, "left"), (-0.07, 0.10, "right"), (0.07, -0.10, "left"),
-                                                        (-0.07, -0.10, "right"), (0.07, 0.24, "left"), (-0.07, 0.24, "right")],
-                        color=EVENT, fontweight="bold", zorder=6)
+                reach.setdefault(mark.x * self.scale, []).append(mark.tie)
+        ties = [[(x, min(map(min, ys))), (x, max(map(max, ys)))] for x, ys in reach.items()] * (len(reach) <= MANY)
+        for (x, top), (_, bottom) in ties:  # one for all that a poll returned
+            self.crossed.add(x - 0.01, x + 0.01, top, bottom)
+        ends = {(x, end) for x, ys in reach.items() for _, end in ys} if ties else ()
+        self.dots([x for x, _ in ends], [y for _, y in ends], "o", 2.6, EVENT, EVENT)
+        rest = [[(x, plan.lanes[-1].bottom - 0.12), (x, plan.lanes[-1].bottom - 0.03)]
+                for x in {round(x * self.scale, 2) for x in plan.rest}]
+        for segments, color, width, style in (
+                (lines, ENTRY, 1.6, "-"), (dotted, ENTRY, 1.6, DOTS), (ties, EVENT, 1, TIE), (closes, CLOSE, 1.6, "-"),
+                (rest, FAINT, 0.5, "-")):
+            self.lines(segments, color, width, 2.5, style)
 
-    def _buffer_events(self):
-        marks = self.plan.buffer_events
-        self.axes.plot([m.x for m in marks], [m.y for m in marks], linestyle="none", marker="D",
-                       markersize=3 if self.dense else 5.5, color=BUFFER, markeredgecolor=PAPER, markeredgewidth=0.7, zorder=5)
-        if len(marks) <= 60 and not self.dense:
-            for mark in marks:
-                self._keep_clear(mark.x, mark.y)
-            for mark in marks:
-                up = [(0.05, -0.11, "left"), (-0.05, -0.11, "right"), (0, -0.13, "center")]
-                down = [(0.05, 0.10, "left"), (-0.05, 0.10, "right")]
-                places = {"non-empty": [(-0.09, -0.02, "right"), *up], "non-full": [*down, *up]}.get(mark.what, [*up, *down])
-                self._write(mark.x, mark.y, mark.what, 7.5, places, color=BUFFER, fontweight="bold", zorder=6)
-        self._levels()
+    def _area(self, area):
+        xs, levels, counts = area.xs * self.scale, np.array(area.levels, float), area.unit == "entries"
+        self.lines([[(xs[0], area.base), (xs[-1], area.base)]], ENTRY if counts else "#9aa3ad", 0.8)
+        self.crossed.add(xs[0], xs[-1], area.base - 0.01, area.base + 0.01)
+        least = levels
+        if len(xs) > 3 * MANY:
+            xs, levels, least = envelope(xs, levels)
+        elif len(xs) <= MANY:
+            tops = area.height(levels)
+            for left, right, y, then in zip(xs, xs[1:], tops, tops[1:], strict=False):
+                self.crossed.add(left, right, y - 0.01, y + 0.01)
+                self.crossed.add(right - 0.01, right + 0.01, min(y, then), max(y, then))
+        if area.peak:
+            for ys, color in ((area.height(levels), LEVEL_RANGE), (area.height(least), LEVEL)):
+                self.axes.fill_between(xs, ys, area.base, step="post", color=color, linewidth=0, zorder=1)
+            self.axes.plot(xs, area.height(levels), drawstyle="steps-post", linewidth=1.1, zorder=2,
+                           color=ENTRY if counts else LEVEL_EDGE)
 
-    def _elsewhere(self):
-        for mark in self.plan.elsewhere:
-            self.axes.plot([mark.x], [mark.y], marker="X", markersize=7, color=INK, markeredgecolor=PAPER, zorder=5)
-            self._write(mark.x, mark.y, mark.what, 7.5, [(0.07, -0.1, "left"), (-0.07, -0.1, "right")], color=INK, zorder=6,
-                        must=True)
+    def _marks(self, marks, shape, color):
+        """Draw the *marks* of a kind; of those that share a hundredth of an inch, one."""
+        places = {(round(mark.x * self.scale, 2), mark.y) for mark in marks}
+        many = len(places) > 2 * MANY
+        for x, y in () if many else places:
+            self.taken.add(x - 0.05, x + 0.05, y - 0.05, y + 0.05)
+        self.dots([x for x, _ in places], [y - 0.02 * (shape == "v") for _, y in places], shape,
+                  3 if many else 7 if shape in "vX" else 5.5, color, BUFFER if shape == "d" else PAPER,
+                  0 if many else 1 if shape == "d" else 0.6)
 
-    def _legend(self, height, head):
-        """Explain the marks that this picture shows, and no others."""
-        plan, items = self.plan, []
-        if plan.bars:
-            items.append(("box", "in the call"))
-        if any(bar.asleep for bar in plan.bars):
-            items.append(("hatch", "asleep in it"))
-        if any(bar.ends in ("refused", "failed") for bar in plan.bars) and not self.dense:
-            items.append(("dash", "refused or failed"))
-        if any(bar.ends == "timed out" for bar in plan.bars) and not self.dense:
-            items.append(("stop", "timed out"))
-        if any(bar.ends == "open" for bar in plan.bars) and not self.dense:
-            items.append((">", "still in the call"))
-        if plan.entries:
-            items.append(("line", "registered"))
-        if plan.events:
-            items.append(("v", "event from poll"))
-        if any(area.peak for area in plan.areas):
-            items.append(("area", "bytes waiting" if all(a.unit == "bytes" for a in plan.areas if a.peak) else "waiting"))
-        if plan.buffer_events:
-            items.append(("D", "buffer event"))
-        if plan.closes:
-            items.append(("bar", "closed" if all("closed" in m.what for m in plan.closes) else "closed or shut down"))
-        if plan.folds:
-            items.append(("fold", "folded"))
-        axes = self.figure.add_axes((LABELS / WIDTH, (height - head + 0.04) / height, (WIDTH - LABELS - RIGHT) / WIDTH,
-                                     0.24 / height))
-        room = WIDTH - LABELS - RIGHT
-        axes.set(xlim=(0, room), ylim=(0, 0.24))
-        axes.axis("off")
-        for size in (7.5, 7, 6.5, 6, 5.5):
-            widths = [0.27 + _text_width(text, size, "normal") for _, text in items]
-            if (spare := room - 0.02 - sum(widths)) > 0.06 * len(items):
-                break
-        x, gap = 0.02, min(0.17, spare / len(items))
-        for (mark, text), width in zip(items, widths, strict=True):
-            _legend_mark(axes, x, mark)
-            axes.text(x + 0.25, 0.12, text, fontsize=size, color=FAINT, va="center")
-            x += width + gap
+    # words
+
+    def _words(self):
+        """Name the marks, then the entries, then the levels: what stands first finds room first."""
+        plan, said = self.plan, set()
+        for x, y, what in named(plan.events):
+            self._write(x * self.scale, y, [what], 7.5, EVENT, PLACES["event"], "bold")
+        for mark in plan.closes:
+            places = [(dx, dy, side) for dy in (0.12, 0.23, 0.34, 0.45) if dy < mark.lane.bottom - mark.lane.top - 0.15
+                      for dx, side in ((0.07, "left"), (-0.07, "right"))]
+            short = mark.what.split(", ")[0]
+            texts = [mark.what, short, "\n".join(short.rsplit(" ", 1)), " ".join(short.split()[-2:])]
+            x, what = mark.x * self.scale, (mark.call, mark.what)
+            if what not in said and self._write(x, mark.lane.top, texts, 7.5, CLOSE, places, "bold"):
+                said.add(what)
+        for mark in plan.elsewhere:
+            self._write(mark.x * self.scale, mark.y, [mark.what], 7.5, INK, UP + DOWN)
+        for x, y, what in named([*plan.buffer_events, *plan.not_writable]):
+            self._write(x * self.scale, y, [what], 7.5, BUFFER, PLACES.get(what.split(",")[0], UP + DOWN), "bold")
+        for x, y, what in named(plan.entries):
+            self._write(x * self.scale, y, [what], 7, FAINT, PLACES["entry"])
+        for area in plan.areas:
+            self._levels(area)
+
+    def _levels(self, area):
+        """Say how much waits, on each plateau that has room for it; if none has, the highest."""
+        unit, xs, said = UNITS.get(area.unit, ""), area.xs * self.scale, False
+        for at in np.flatnonzero(np.diff(xs) > 0.12)[:MANY] * (area.unit != "entries"):
+            text, wide = f"{area.levels[at]:,}{unit}", xs[at + 1] - xs[at]
+            if area.levels[at] and wide > measure(text, 7)[0]:
+                y = float(area.height(area.levels[at]))
+                places = PLACES["level"] if area.base - y > 0.17 else PLACES["level"][-1:]
+                said |= self._write(xs[at] + wide / 2, y, [text], 7, LEVEL_TEXT, places)
+        if area.peak and not said:
+            text = f"{area.peak:,}{unit}" + " at most" * (area.unit != "entries")
+            self._write(xs[1], area.top, [text], 7, LEVEL_TEXT, [(-0.06, 0.05, "right"), (0.05, -0.08, "left")])
+
+
+@lru_cache(1)
+def _fonts():
+    """Return the fonts to write with: matplotlib's own, and one with Chinese, Japanese and Korean, if there is one."""
+    known = ("CJK", "Han Sans", "WenQuanYi", "Droid Sans Fallback", "YaHei", "SimHei", "PingFang", "Hiragino")
+    return ["DejaVu Sans", *[font.name for font in fontManager.ttflist if any(word in font.name for word in known)][:1]]
 
 
 @lru_cache(4096)
-def _text_width(text, size, weight):
-    """Return the width of *text* in inches."""
-    return TextToPath().get_text_width_height_descent(text, FontProperties(size=size, weight=weight), False)[0] / 72
+def _printable(text):
+    """Put a box in the place of each character that no font here has."""
+    fonts = [get_font(findfont(name)) for name in _fonts()]
+    return "".join(c if c == "\n" or any(font.get_char_index(ord(c)) for font in fonts) else "□" for c in text)
 
 
-def _legend_mark(axes, x, mark):
-    box = {"box": {"facecolor": FILL["other"]}, "hatch": {"facecolor": PAPER, "hatch": "/////"},
-           "dash": {"facecolor": FILL["other"], "linestyle": (0, (2, 1.4))},
-           "fold": {"facecolor": "#f4f4f2", "hatch": "////", "linewidth": 0}}.get(mark)
-    if box:
-        axes.fill([x, x + 0.2, x + 0.2, x], [0.05, 0.05, 0.19, 0.19], **{"edgecolor": "#7d838d", "linewidth": 0.9} | box)
-    elif mark == "area":
-        axes.fill([x, x + 0.2, x + 0.2, x], [0.05, 0.05, 0.17, 0.17], color=LEVEL)
-        axes.plot([x, x + 0.2], [0.17, 0.17], color=LEVEL_EDGE, linewidth=1.1)
-    elif mark == "line":
-        axes.plot([x, x + 0.2], [0.12, 0.12], color="#7fb6dc", linewidth=1.6)
-    elif mark in ("bar", "stop"):
-        axes.plot([x + 0.12] * 2, [0.03, 0.21], color=CLOSE if mark == "bar" else INK, linewidth=1.6 if mark == "bar" else 2.2)
-    else:
-        color = {"v": EVENT, "D": BUFFER, ">": "#7d838d"}[mark]
-        axes.plot([x + 0.12], [0.12], marker=mark, markersize=6, color=color, markeredgecolor=PAPER, markeredgewidth=0.5)
+@lru_cache(4096)
+def measure(text, size, weight="normal"):
+    """Return how wide and how high *text* is, in inches."""
+    lines, font = _printable(text).split("\n"), FontProperties(family=_fonts(), size=size, weight=weight)
+    widths = [TextToPath().get_text_width_height_descent(line, font, False)[0] for line in lines]
+    return max(widths) / 72, size * 0.0150 * len(lines)
 
 
-def _darker(color):
-    red, green, blue = (int(color[i:i + 2], 16) for i in (1, 3, 5))
-    return f"#{int(red * 0.62):02x}{int(green * 0.62):02x}{int(blue * 0.62):02x}"
+def _cut(text, size, weight, room):
+    """Shorten *text* in the middle, if it must be, until it fits."""
+    cuts = (brief(text, most) for most in range(len(text), 1, -1))
+    return next((cut for cut in cuts if measure(cut, size, weight)[0] < room), text[:1])
+

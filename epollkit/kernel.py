@@ -27,7 +27,7 @@ import stat
 import struct
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import NamedTuple
 
 try:
@@ -176,7 +176,7 @@ def peer_inode(number: int) -> int:
     *Source:* sock_diag(7), UDIAG_SHOW_PEER.
     """
     try:
-        with _socket.socket(_socket.AF_NETLINK, _socket.SOCK_DGRAM, NETLINK_SOCK_DIAG) as sock:
+        with closing(_socket.socket(_socket.AF_NETLINK, _socket.SOCK_DGRAM, NETLINK_SOCK_DIAG)) as sock:
             sock.send(struct.pack("=IHHII BBHIIIII", 40, SOCK_DIAG_BY_FAMILY, 1, 0, 0, _socket.AF_UNIX, 0, 0,
                                   0xFFFFFFFF, inode(number), UDIAG_SHOW_PEER, 0xFFFFFFFF, 0xFFFFFFFF))
             answer = sock.recv(4096)

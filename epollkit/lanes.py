@@ -1,18 +1,22 @@
 """Where everything goes in a timeline: numbers only, no ink.
 
-A picture has lanes, from top to bottom: one for each thread, one for each epoll, one for each channel.  Down the page a
-unit is an inch; across it, a step or a nanosecond.  Everything that is drawn stands in a `Layout` first, under the name
-of what it means, so that a test (or a cursor) can ask "where is the third event?" without looking at a pixel.
+A picture has lanes, from top to bottom: one for each thread, one for each epoll, one for each direction of a channel.
+Down the page a unit is an inch; across it, a step or a nanosecond.  Everything that is drawn stands in a `Layout`
+first, under the name of what it means, so that a test (or a cursor) can ask "where is the third event?" without looking
+at a pixel.
+
+There can be more streams than a page has room for.  Those in which something happened come first; the rest share one
+lane, which shows how much happened there.  With many calls, a thread's lane has a row for each family of calls.
 """
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
 
-from . import masks
-from .axis import Steps, Time
+import numpy as np
 
-MOST_CHANNELS = 12
-MOST_ENTRIES = 6
+from . import masks, story
+from .axis import MOST_SLOTS, Area, Bar, Entry, Layout, Mark, Steps, Time
+
+MOST = {"thread": 12, "epoll": 6, "channel": 12, "entry": 6}
 #: How calls are grouped for color: the word before the dot does not matter.
 FAMILIES = {
     "read": "read readv eventfd_read recv recv_into recvfrom recvmsg accept",
@@ -21,99 +25,10 @@ FAMILIES = {
     "close": "close shutdown detach unregister",
 }
 FAMILY = {name: family for family, names in FAMILIES.items() for name in names.split()}
-ERRNO_WORDS = {11: "EAGAIN", 115: "EINPROGRESS"}
-
-
-@dataclass
-class Lane:
-    """A horizontal strip: from *top* down to *bottom*, in inches from the top of the picture."""
-
-    kind: str
-    name: str
-    note: str
-    top: float
-    bottom: float
-    key: object = None
-
-    @property
-    def middle(self):
-        return (self.top + self.bottom) / 2
-
-
-@dataclass
-class Bar:
-    """A call on a thread's lane.  `ends` is returned, timed out, refused, failed, or open (still in the call)."""
-
-    lane: Lane
-    left: float
-    right: float
-    call: int
-    word: str
-    detail: str
-    family: str
-    asleep: bool
-    ends: str
-
-
-@dataclass
-class Mark:
-    """A point with a meaning: *what* happened at *x*, on *lane*; *y* in inches."""
-
-    lane: Lane
-    x: float
-    y: float
-    what: str
-    call: int | None = None
-    target: Lane | None = None
-
-
-@dataclass
-class Entry:
-    """A line on an epoll's lane: what is registered, from when to when."""
-
-    lane: Lane
-    left: float
-    right: float
-    y: float
-    label: str
-
-
-@dataclass
-class Area:
-    """The level of one direction of a channel: *xs* and *levels* are the corners of the steps."""
-
-    lane: Lane
-    xs: list
-    levels: list
-    top: float
-    base: float
-    peak: int
-    unit: str
-    label: str
-
-
-@dataclass
-class Layout:
-    """All the numbers of a picture."""
-
-    axis: str
-    width: float = 0.0
-    height: float = 0.0
-    lanes: list = field(default_factory=list)
-    bars: list = field(default_factory=list)
-    entries: list = field(default_factory=list)
-    events: list = field(default_factory=list)
-    areas: list = field(default_factory=list)
-    buffer_events: list = field(default_factory=list)
-    closes: list = field(default_factory=list)
-    elsewhere: list = field(default_factory=list)
-    folds: list = field(default_factory=list)
-    ticks: list = field(default_factory=list)
-    left_out: list = field(default_factory=list)
-
-    def x_of_step(self, step) -> float:
-        """Return the place of *step* on the axis: the middle of its slot."""
-        return step + 0.5
+SETTINGS = {"setblocking", "settimeout", "set_blocking"}
+NOTES = {"connections": "connections waiting", "count": "eventfd"}
+EDGE = masks.FLAGS["EPOLLET"]
+MOST_EVENTS = 1023  # what a poll returns at most if it is not told otherwise
 
 
 def layout(log, axis="steps", streams=None, threads=None) -> Layout:
@@ -128,228 +43,291 @@ def layout(log, axis="steps", streams=None, threads=None) -> Layout:
     if not len(log):
         raise ValueError("this log holds no calls, so there is nothing to draw: "
                          "make the calls inside the with epollkit.record() block")
-    place = Steps(log) if axis == "steps" else Time(log)
-    picture = Layout(axis, width=place.width, folds=place.folds, ticks=place.ticks)
-    shown_threads = _chosen(threads, log.threads, "thread")
-    chosen = None if streams is None else {log.find(one).description for one in _as_list(streams)}
-    down = 0.08
-    for thread in shown_threads:
-        down = _add(picture, "thread", thread.name, "", down, 0.50, thread.index)
-    for epoll in log.epolls:
-        if chosen is None or epoll.description in chosen or chosen & _watched(log, epoll):
-            down = _add_epoll(picture, log, epoll, place, chosen, down)
-    lane_of, down = _add_channels(picture, log, place, chosen, down)
-    _add_bars(picture, log, place, {lane.key: lane for lane in picture.lanes if lane.kind == "thread"})
-    _add_events(picture, log, place, lane_of)
-    picture.height = down + 0.08
-    return picture
+    return _Plan(log, Steps(log) if axis == "steps" else Time(log), streams, threads).picture
+
+
+class _Plan:
+    """The making of one layout."""
+
+    def __init__(self, log, place, streams, threads):
+        self.log, self.place, self.picture = log, place, Layout(place)
+        self.description = [one.description for one in log.objects]
+        self.picked = streams is not None
+        self.shown = {log.find(one).description for one in _as_list(streams)} if self.picked else \
+            {one.description for one in log.objects if not one.internal}
+        columns = log.columns()
+        self.calls = list(zip(columns["name"], columns["stream"], columns["epoll"], strict=True))
+        self.asked, self.eventful = {}, set()  # the calls on each epoll; the streams that polls spoke of
+        for call, (name, _, epoll) in enumerate(self.calls):
+            if epoll >= 0:
+                self.asked.setdefault(self.description[epoll], []).append(call)
+                if name == "epoll.poll":
+                    self.eventful.update(index for index, _ in log.raw_events(call))
+        self.gone = {}  # description → where the last of its numbers was closed
+        for one in log.objects:
+            closed = place.width if one.closed_by is None else float(place.returned[one.closed_by])
+            self.gone[one.description] = max(closed, self.gone.get(one.description, 0.0))
+        self.lane_of, self.rows, self.without_out = {}, {}, {}
+        lanes = self._add_threads(_chosen(threads, log.threads))
+        self._add_epolls()
+        self._add_channels()
+        self._add_bars(lanes)
+        self._add_events()
+        self.picture.height += 0.08
+
+    # threads
+
+    def _add_threads(self, chosen):
+        folded = sum(last - first for first, last in self.place.folded.items())
+        self.picture.is_dense = len(self.log) - folded > MOST_SLOTS
+        columns, lanes, families = self.log.columns(), {}, {}
+        for thread, name in set(zip(columns["thread"], columns["name"], strict=True)):
+            families.setdefault(thread, set()).add(_family(name))
+        alone, others = _split(chosen, "thread")
+        for together in [[thread] for thread in alone] + [others] * bool(others):
+            rows = len(set().union(*(families.get(thread.index, ()) for thread in together)))
+            name = together[0].name if together is not others else f"+{len(others)} threads"
+            lane = self.picture.add("thread", name, "", 0.30 + 0.14 * rows if self.picture.is_dense else 0.50)
+            lanes |= {thread.index: lane for thread in together}
+        return lanes
+
+    def _add_bars(self, lanes):
+        log, place, asleep = self.log, self.place, self.log.books[1]
+        columns = log.columns()
+        kept = zip(columns["thread"], columns["errno"], columns["error"], columns["line"], self.calls,
+                   place.left.tolist(), place.right.tolist(), place.is_open.tolist(), strict=True)
+        words = {name: (name.partition(".")[2], _family(name)) for name in set(columns["name"])}
+        is_dense, add, folded_until = self.picture.is_dense, self.picture.bars.append, -1
+        for call, (thread, errno, error, line, (name, stream, epoll), left, right, is_open) in enumerate(kept):
+            lane = lanes.get(thread)
+            if lane is None or call <= folded_until:
+                continue
+            folded_until = place.folded.get(call, call)
+            if folded_until > call:
+                right = float(place.right[folded_until])
+            (word, family), subject = words[name], stream if stream >= 0 else epoll
+            aside = (subject >= 0 and self.description[subject] not in self.shown) or \
+                (word in SETTINGS and not (line >= 0 and word in log.lines[line].text))
+            ends = "open" if is_open else "timed out" if asleep[call] and log.timed_out(call) else \
+                "returned" if not error else "refused" if errno == story.EAGAIN else "failed"
+            details = () if is_dense or aside else story.details(log[call], ends)
+            add(Bar(lane, left, right, call, folded_until - call + 1, word, details, family, bool(asleep[call]), ends,
+                    aside))
+
+    # epolls
+
+    def _add_epolls(self):
+        epolls = {}
+        for epoll in self.log.epolls:
+            if epoll.description not in epolls:
+                lines = self._lines(epoll)
+                if not self.picked or lines or epoll.description in self.shown:
+                    epolls[epoll.description] = epoll, lines
+        self.shown |= epolls.keys()
+        alone, others = _split(list(epolls.values()), "epoll", lambda one: one[1])
+        for epoll, lines in alone:
+            self._add_epoll(epoll, lines)
+        if others:
+            lane = self.picture.add("epoll", f"+{len(others)} epolls", "", 0.40, 0.10)
+            self.lane_of |= {epoll.description: lane for epoll, _ in others}
+
+    def _lines(self, epoll):
+        """List what *epoll* watched: (stream or −1, from, to, event mask, disabled).
+
+        Notes on the way which polls were asked for OUT of a stream and came back without it.
+        """
+        columns, returned = self.log.columns(), self.place.returned.tolist()
+        lines, running, silent = [], {}, set()
+        end = self.gone[epoll.description]
+        for number, index, mask in epoll.start_list:
+            running[number] = (-1 if index is None else index, 0.0, mask & ~masks.ALWAYS, False)
+
+        def stop(number, x):
+            stream, left, mask, disabled = running.pop(number)
+            gone = self.gone[self.description[stream]] if stream >= 0 else end
+            lines.append((stream, left, min(x, end, gone), mask, disabled))
+
+        for call in self.asked.get(epoll.description, ()):
+            name, stream, _ = self.calls[call]
+            if columns["error"][call] or self.place.is_open[call]:
+                continue
+            if name == "epoll.poll":
+                events, most = dict(self.log.raw_events(call)), columns["arguments"][call][1:]
+                for number, (index, _, mask, disabled) in list(running.items()):
+                    if mask & masks.ONESHOT:
+                        if index in events and not disabled:
+                            stop(number, returned[call])
+                            running[number] = (index, returned[call], mask, True)
+                    elif mask & masks.OUT and not mask & EDGE and index >= 0:
+                        if events.get(index, 0) & masks.OUT:
+                            silent.discard(index)
+                        elif index not in silent and len(events) < (most[0] if most and most[0] > 0 else MOST_EVENTS):
+                            silent.add(index)
+                            self.without_out.setdefault(self.description[index], []).append(call)
+            elif name in ("epoll.register", "epoll.modify", "epoll.unregister"):
+                number, mask = (*columns["arguments"][call], 0)[:2]
+                if number in running:
+                    stop(number, returned[call])
+                if name != "epoll.unregister":
+                    running[number] = (stream, returned[call], mask, False)
+        for number in list(running):
+            stop(number, end)
+        wanted = self.shown if epoll.description not in self.shown or not self.picked else set(self.description)
+        return [line for line in lines if line[0] < 0 or self.description[line[0]] in wanted]
+
+    def _add_epoll(self, epoll, lines):
+        alone, others = _split(list(dict.fromkeys(line[0] for line in lines)), "entry", self.eventful.__contains__)
+        rows = len(alone) + bool(others)
+        lane = self.picture.add("epoll", epoll.name, "epoll" if rows else "nothing registered",
+                                0.20 + 0.26 * rows + 0.12 * (not rows), 0.10)
+        key = epoll.description
+        self.lane_of[key] = lane
+        self.rows |= {(key, stream): lane.top + 0.20 + 0.26 * row for row, stream in enumerate(alone)}
+        for stream, left, right, mask, disabled in lines:
+            if (key, stream) in self.rows:
+                name = story.brief(self.log.objects[stream].name) if stream >= 0 else "?"
+                label = "disabled" if disabled else f"{name}: {masks.short(mask)}"
+                self.picture.entries.append(Entry(lane, left, right, self.rows[key, stream], label, disabled))
+        if others:  # what has no row shares one, which counts
+            base, together = lane.bottom - 0.02, set(others)
+            self.rows |= {(key, stream): base - 0.16 for stream in others}
+            changes = sorted((x, sign) for stream, left, right, *_ in lines if stream in together
+                             for x, sign in ((left, 1), (right, -1)))
+            self._add_area(lane, [x for x, _ in changes], np.cumsum([sign for _, sign in changes]).tolist(), 0,
+                           base - 0.16, base, "entries")
+        if epoll.closed_by is not None:
+            self.picture.closes.append(Mark(lane, self.gone[key], lane.top, f"{story.brief(epoll.name)} closed",
+                                            epoll.closed_by))
+
+    def _add_events(self):
+        """The events that poll returned, on the epoll's lane, each tied to the channel that it speaks of."""
+        for epoll, calls in self.asked.items():
+            lane = self.lane_of.get(epoll)
+            for call in calls if lane is not None else ():
+                for stream, mask in self.log.raw_events(call):
+                    target, y = None, self.rows.get((epoll, stream), lane.top + 0.20)
+                    if stream >= 0:
+                        description = self.description[stream]
+                        if description not in self.shown and (epoll, stream) not in self.rows:
+                            continue
+                        side = "source" if mask & masks.OUT and not mask & masks.IN else "sink"
+                        target = self.lane_of.get((side, description)) or self.lane_of.get(description)
+                    self.picture.events.append(Mark(lane, float(self.place.returned[call]), y, masks.short(mask), call,
+                                                    target))
+
+    # channels
+
+    def _add_channels(self):
+        """A lane for each direction of a channel, as far as something happened in it."""
+        channels = {}
+        for flow in self.place.flows:
+            ends = {end for end in (flow.source, flow.sink) if end is not None}
+            if ends & self.shown:
+                channels.setdefault(min(ends), []).append(flow)
+        alone, others = _split(list(channels.values()), "channel", lambda flows: any(map(_is_used, flows)))
+        alone = [[flow for flow in flows if _is_used(flow)] or flows[:1] for flows in alone]
+        number = sum(_is_used(flow) for flows in alone for flow in flows)
+        height = 0.95 if number < 4 else 0.66 if number < 8 else 0.50 if number < 13 else 0.40
+        for flows in alone:
+            for flow in flows:
+                self._add_flow(flow, height, 0.02 if flow is not flows[0] else 0.10)
+        if others:
+            self._add_rest([flow for flows in others for flow in flows], len(others))
+
+    def _add_flow(self, flow, height, gap):
+        log, place, picture = self.log, self.place, self.picture
+        ends = [one for one in log.objects if one.description in (flow.source, flow.sink)]
+        kind, used = NOTES.get(flow.unit, ends[0].kind), _is_used(flow)
+        note = kind if used or flow.endings else f"{kind}, empty"
+        lane = picture.add("channel", log.channel_name(flow), note,
+                           (height if flow.unit == "bytes" else min(height, 0.50)) if used else 0.34, gap)
+        for side, end in (("source", flow.source), ("sink", flow.sink)):
+            self.lane_of[side, end] = lane
+            self.lane_of.setdefault(end, lane)
+        opened = min(0.0 if one.opened_by is None else float(place.returned[one.opened_by]) for one in ends)
+        closed = max(self.gone[one.description] for one in ends)
+        area = self._add_area(lane, place.x([position for position, _, _ in flow.points]),
+                              [level for _, level, _ in flow.points], flow.start_level,
+                              lane.top + min(0.22, 0.25 * height), lane.bottom - 0.10, flow.unit, opened, closed)
+
+        def mark(marks, found, xs, levels=None):
+            ys = area.height(area.level(xs) if levels is None else levels)
+            marks += [Mark(lane, x, y, what, call)
+                      for x, y, (_, what, call) in zip(xs.tolist(), ys.tolist(), found, strict=True)]
+
+        filled = {position: level for position, level, _ in flow.points if level}
+        if flow.buffer_events and flow.unit == "bytes":
+            xs = place.x([position for position, _, _ in flow.buffer_events])
+            mark(picture.buffer_events, flow.buffer_events, xs,
+                 [filled.get(position, there) if what == "non-empty" else 0 if what == "empty" else there
+                  for (position, what, _), there in zip(flow.buffer_events, area.level(xs), strict=True)])
+        refused = [(mark.x, mark.what == "full") for mark in picture.buffer_events
+                   if mark.lane is lane and mark.what in ("full", "non-full")]
+        for call in self.without_out.get(flow.source, ()):  # the kernel would not accept a write, nobody tried one
+            x = place.returned[call]
+            if not any(is_full for at, is_full in refused[:bisect_right(refused, (x, True))][-1:]):
+                mark(picture.not_writable, [(None, "not writable", call)], np.array([x]))
+        for position, amount, call in flow.elsewhere:
+            said = f"{abs(amount):,}{' B' * (flow.unit == 'bytes')} {'came from' if amount > 0 else 'went'} elsewhere"
+            mark(picture.elsewhere, [(position, said, call)], place.x([position]),
+                 [max(0, amount, filled.get(position, 0))])
+        lost = {call: f", {amount:,} B discarded" for _, amount, call in flow.discarded}
+        for position, how, stream, call in flow.endings:
+            said = f"{story.brief(log.objects[stream].name)} {how}{lost.get(call, '')}"
+            mark(picture.closes, [(position, said, call)], place.x([position]))
+
+    def _add_area(self, lane, xs, levels, start, top, base, unit, left=0.0, right=None):
+        last, end = levels[-1] if levels else start, self.place.width if right is None else right
+        xs = np.maximum(np.concatenate([[left], xs, [max([end, *xs[-1:]])]]), left)
+        self.picture.areas.append(Area(lane, xs, [start, *levels, last], top, base, unit, max([start, *levels])))
+        return self.picture.areas[-1]
+
+    def _add_rest(self, flows, number):
+        """One lane for all the channels that have none: what waits in them together, and each call on one of them."""
+        lane = self.picture.add("channel", f"+{number} channels", "all together", 0.62, 0.14)
+        ends = {end for flow in flows for end in (flow.source, flow.sink)}
+        self.lane_of |= dict.fromkeys(ends, lane)
+        counted = [flow for flow in flows if flow.unit == "bytes"]
+        waiting = {number: flow.start_level for number, flow in enumerate(counted)}
+        points = sorted((position, at, number, level) for number, flow in enumerate(counted)
+                        for at, (position, level, _) in enumerate(flow.points))
+        levels, start = [], sum(waiting.values())
+        for _, _, number, level in points:
+            levels.append((levels[-1] if levels else start) + level - waiting[number])
+            waiting[number] = level
+        self._add_area(lane, self.place.x([position for position, *_ in points]), levels, start, lane.top + 0.16,
+                       lane.bottom - 0.18, "bytes")
+        here = [stream >= 0 and self.description[stream] in ends for _, stream, _ in self.calls]
+        self.picture.rest = self.place.began[np.array(here)].tolist()
+
+
+def _family(name):
+    return FAMILY.get(name.partition(".")[2], "other")
 
 
 def _as_list(given):
     return list(given) if isinstance(given, (list, tuple, set)) else [given]
 
 
-def _chosen(wanted, there, kind):
+def _chosen(wanted, there):
     if wanted is None:
         return there
     names = {str(one) for one in _as_list(wanted)}
     if unknown := names - {one.name for one in there}:
-        raise ValueError(f"no {kind} is called {', '.join(sorted(unknown))}; "
+        raise ValueError(f"no thread is called {', '.join(sorted(unknown))}; "
                          f"this log knows {', '.join(one.name for one in there)}")
     return [one for one in there if one.name in names]
 
 
-def _add(picture, kind, name, note, top, height, key=None):
-    picture.lanes.append(Lane(kind, name, note, top, top + height, key))
-    return top + height
+def _split(there, kind, matters=lambda one: True):
+    """Part what gets a lane (or a row) of its own from what shares one: if they are too many, only what *matters*."""
+    if len(there) <= MOST[kind]:
+        return there, []
+    first = [i for i, one in enumerate(there) if matters(one)][:MOST[kind]] or range(MOST[kind])
+    return [there[i] for i in first], [one for i, one in enumerate(there) if i not in first]
 
 
-def _add_bars(picture, log, place, lanes):
-    columns, asleep = log.columns(), log.books[1]
-    kept = zip(columns["name"], columns["thread"], columns["errno"], strict=True)
-    for call, (name, thread, errno) in enumerate(kept):
-        lane = lanes.get(thread)
-        if lane is None:
-            continue
-        left, right, is_open = place.span(call)
-        word = name.partition(".")[2]
-        ends = "open" if is_open else "timed out" if log.timed_out(call) and log.may_sleep(call) else \
-            "refused" if errno in ERRNO_WORDS else "failed" if columns["error"][call] else "returned"
-        picture.bars.append(Bar(lane, left, right, call, word, "", FAMILY.get(word, "other"), bool(asleep[call]), ends))
-    if len(picture.bars) <= 200:
-        for bar in picture.bars:
-            bar.detail = detail(log[bar.call], bar.ends)
-
-
-def detail(call, ends) -> str:
-    """Say in a few words what a call did, for the space above its bar."""
-    if ends == "refused":
-        return ERRNO_WORDS[call.errno]
-    if ends == "failed":
-        return call.error[0].replace("Error", "") if call.error[0] != "OSError" else "error"
-    if ends == "timed out":
-        return "timed out"
-    word = call.name.partition(".")[2]
-    family = FAMILY.get(word)
-    if word == "accept":
-        return getattr(call.result, "name", "") if len(getattr(call.result, "name", "")) < 9 else ""
-    if family == "read" and ends == "returned":
-        return _size(call.bytes_moved) if call.bytes_moved else "b'' = end"
-    if family == "write" and call.arguments and word not in ("connect", "connect_ex"):
-        wanted = getattr(call.arguments[0], "length", call.bytes_moved)
-        if ends == "returned" and call.bytes_moved < wanted:
-            return f"{call.bytes_moved:,} of {wanted:,} B"
-        return _size(wanted)
-    if word in ("register", "modify") and call.stream is not None and len(call.arguments) > 1:
-        return f"{call.stream.name}: {masks.short(call.arguments[1]).replace(' ', '')}"
-    if word == "unregister" and call.stream is not None:
-        return call.stream.name
-    if word in ("close", "shutdown"):
-        return (call.epoll or call.stream).name if call.epoll or call.stream else ""
-    if word in ("pipe", "socketpair"):
-        return ", ".join(one.name for one in call.result)
-    if word in ("epoll", "eventfd", "socket"):
-        return getattr(call.result, "name", "")
-    return ""
-
-
-def _size(count):
-    return f"{count:,} B"
-
-
-def _watched(log, epoll):
-    columns = log.columns()
-    return {log.objects[stream].description for stream, which in zip(columns["stream"], columns["epoll"], strict=True)
-            if which == epoll.index and stream >= 0}
-
-
-def _add_epoll(picture, log, epoll, place, chosen, down):
-    """A lane for an epoll: a thin line for each registration, from register to unregister."""
-    columns = log.columns()
-    lines, running = [], {}
-    for number, index, mask in epoll.start_list:
-        running[number] = [index if index is not None else -1, 0.0, masks.short(mask & ~masks.ALWAYS)]
-    end = place.width if epoll.closed_by is None else place.returned(epoll.closed_by)
-    for call, (name, which) in enumerate(zip(columns["name"], columns["epoll"], strict=True)):
-        if which < 0 or log.objects[which].description != epoll.description or columns["error"][call]:
-            continue
-        arguments, stream = columns["arguments"][call], columns["stream"][call]
-        if name in ("epoll.register", "epoll.modify"):
-            if old := running.pop(arguments[0], None):
-                lines.append((*old, place.started(call)))
-            running[arguments[0]] = [stream, place.returned(call), masks.short(arguments[1])]
-        elif name == "epoll.unregister" and arguments and (old := running.pop(arguments[0], None)):
-            lines.append((*old, place.returned(call)))
-    lines += [(*old, _gone(log, old[0], place, end)) for old in running.values()]
-    internal = {one.index for one in log.streams if one.internal}
-    lines = [line for line in lines if line[0] not in internal
-             and (chosen is None or line[0] < 0 or log.objects[line[0]].description in chosen)]
-    order = list(dict.fromkeys(line[0] for line in lines))
-    rows = min(len(order), MOST_ENTRIES)
-    note = f"+{len(order) - rows} more watched" if len(order) > rows else ""
-    down = _add(picture, "epoll", epoll.name, note or "epoll", down + 0.10, 0.20 + 0.26 * max(rows, 1), epoll.description)
-    lane = picture.lanes[-1]
-    for stream, left, label, right in lines:
-        row = order.index(stream)
-        if row < rows:
-            name = log.objects[stream].name if stream >= 0 else "?"
-            picture.entries.append(Entry(lane, left, right, lane.top + 0.20 + 0.26 * row, f"{name}: {label}"))
-    return down
-
-
-def _gone(log, stream, place, end):
-    """An entry goes with the last number of its description."""
-    if stream < 0:
-        return end
-    same = [one for one in log.objects if one.description == log.objects[stream].description]
-    if any(one.closed_by is None for one in same):
-        return end
-    return min(end, max(place.returned(one.closed_by) for one in same))
-
-
-def _add_channels(picture, log, place, chosen, down):
-    """A lane for each channel: its level, its buffer events, its closes."""
-    hidden = {one.description for one in log.streams if one.internal} if chosen is None else set()
-    channels = {}
-    for flow in place.flows:
-        ends = {end for end in (flow.source, flow.sink) if end is not None}
-        if ends & hidden or (chosen is not None and not ends & chosen):
-            continue
-        channels.setdefault(min(ends), []).append(flow)
-    lane_of = {}
-    for number, flows in enumerate(channels.values()):
-        if number == MOST_CHANNELS:
-            picture.left_out.append(f"+{len(channels) - MOST_CHANNELS} streams")
-            break
-        down += 0.12
-        for flow in flows:
-            kind = log.objects[flow.sink if flow.sink is not None else flow.source].kind
-            used = bool(flow.points or flow.buffer_events or flow.start_level)
-            height = (0.95 if len(channels) < 4 and used else 0.62 if used else 0.40) if flow.unit == "bytes" else 0.50
-            note = {"connections": "connections waiting", "count": "eventfd"}.get(
-                flow.unit, kind)
-            down = _add(picture, "channel", log.channel_name(flow), note, down, height, number)
-            lane = picture.lanes[-1]
-            for end in (flow.source, flow.sink):
-                if end is not None:
-                    lane_of.setdefault(("sink" if end == flow.sink else "source", end), lane)
-                    lane_of.setdefault(end, lane)
-            _add_flow(picture, log, place, flow, lane)
-    return lane_of, down
-
-
-def _add_flow(picture, log, place, flow, lane):
-    base, top = lane.bottom - 0.10, lane.top + 0.22
-    peak = max([flow.start_level, *(level for _, level, _ in flow.points)])
-    xs, levels = [0.0], [flow.start_level]
-    for position, level, _ in flow.points:
-        x = place.x(position)
-        if x == xs[-1]:
-            levels[-1] = level
-        else:
-            xs.append(x)
-            levels.append(level)
-    xs.append(place.width)
-    levels.append(levels[-1])
-    picture.areas.append(Area(lane, xs, levels, top, base, peak, flow.unit, log.channel_name(flow)))
-
-    def height_at(x):
-        level = levels[max(0, bisect_right(xs, x) - 1)]
-        return base - max((base - top) * level / peak, 0.03) if level else base
-
-    if flow.unit == "bytes":
-        for position, what, call in flow.buffer_events:
-            x = place.x(position)
-            picture.buffer_events.append(Mark(lane, x, height_at(x), what, call))
-    for position, amount, call in flow.elsewhere:
-        x = place.x(position)
-        said = f"{abs(amount):,} {'came from' if amount > 0 else 'went'} elsewhere"
-        picture.elsewhere.append(Mark(lane, x, height_at(x), said, call))
-    if flow.unit == "bytes":
-        for position, how, stream, call in flow.endings:
-            x = place.x(position)
-            picture.closes.append(Mark(lane, x, lane.top, f"{log.objects[stream].name} {how}", call))
-
-
-def _add_events(picture, log, place, lane_of):
-    """The events that poll returned, on the epoll's lane, each tied to the channel that it speaks of."""
-    columns = log.columns()
-    lanes = {lane.key: lane for lane in picture.lanes if lane.kind == "epoll"}
-    rows = {}
-    for entry in picture.entries:
-        rows.setdefault((id(entry.lane), entry.label.partition(":")[0]), entry.y)
-    for call, (name, epoll) in enumerate(zip(columns["name"], columns["epoll"], strict=True)):
-        if name != "epoll.poll" or epoll < 0 or not columns["result"][call]:
-            continue
-        lane = lanes.get(log.objects[epoll].description)
-        if lane is None:
-            continue
-        x = place.returned(call)
-        for stream, mask in log.raw_events(call):
-            one = log.objects[stream] if stream >= 0 else None
-            if one is not None and one.internal:
-                continue
-            y = rows.get((id(lane), one.name if one else "?"), lane.top + 0.20)
-            side = "source" if mask & masks.OUT and not mask & masks.IN else "sink"
-            target = (lane_of.get((side, one.description)) or lane_of.get(one.description)) if one else None
-            picture.events.append(Mark(lane, x, y, masks.short(mask), call, target))
+def _is_used(flow):
+    """Tell whether anything happened in *flow* but the closing of its ends."""
+    return bool(flow.points or flow.buffer_events or flow.start_level
+                or any(how != "closed" for _, how, *_ in flow.endings))

@@ -8,21 +8,22 @@ The calls lie in columns, one list for each field: a hundred thousand of them ta
 made when you look at one.
 """
 
-import json
 from array import array
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from . import account, masks
-
-FORMAT = "epollkit log"
-VERSION = 1
+from . import saved
+from .account import balance
+from .interest import replay
+from .sleepers import find_sleepers
+from .traffic import CONNECTS, MAKES, STILL_IN_CALL, sort_calls
 
 #: The columns of a log and how each is stored: an array's type code, or "" for a list of objects.
 COLUMNS = {"name": "", "thread": "i", "start_ns": "q", "end_ns": "q", "stream": "i", "epoll": "i", "arguments": "",
-           "result": "", "error": "", "errno": "i", "may_sleep": "b", "line": "i", "moved": "q"}
+           "result": "", "error": "", "errno": "i", "may_sleep": "b", "line": "i", "moved": "Q"}
 
 
 class Data(NamedTuple):
@@ -58,6 +59,8 @@ class Stream:
     internal: bool = False
     readable: bool = True
     writable: bool = True
+    #: somebody else, as another process, held it open when its last number here was closed
+    held_elsewhere: bool = False
     #: a socket's own address; for a unix socket its path
     address: object = None
     #: what waited in it when it came into the recording
@@ -135,12 +138,13 @@ class Log(Sequence):
     """
 
     def __init__(self):
-        self.header = {"format": FORMAT, "version": VERSION}
+        self.header = {}
         self.objects, self.threads, self.lines, self.sources = (), (), (), {}
-        self.notes, self.remarks, self.awake_at_the_end = [], [], set()
+        #: what the kernel said when it was asked: (stream, asked from, asked until, bytes waiting, could be written to)
+        self.notes = []
+        self.remarks, self.awake_at_the_end = [], set()
+        self.is_complete = False
         self._columns = {name: array(code) if code else [] for name, code in COLUMNS.items()}
-        self._frozen = False
-        self._books = None
 
     # reading
 
@@ -155,12 +159,12 @@ class Log(Sequence):
         return self._call(index % len(self))
 
     def __eq__(self, other):
-        return isinstance(other, Log) and self._as_lines() == other._as_lines()
+        return isinstance(other, Log) and list(saved.lines(self)) == list(saved.lines(other))
 
     __hash__ = None
 
     def __repr__(self):
-        if not self._frozen:
+        if not self.is_complete:
             return "<Log: still recording; read it after the with block>"
         return f"<Log: {len(self)} calls, {len(self.streams)} streams, {len(self.threads)} threads>"
 
@@ -188,29 +192,29 @@ class Log(Sequence):
 
     def _call(self, i):
         row = {name: column[i] for name, column in self._columns.items()}
-        result = row["result"]
-        if isinstance(result, tuple) and not isinstance(result, Data) and result[:1] == ("made",):
-            result = tuple(self.objects[n] for n in result[1:])
-            result = result[0] if len(result) == 1 else result
-        events = tuple((self.objects[n] if n >= 0 else None, mask) for n, mask in self.raw_events(i))
-        return Call(i, row["name"], self.threads[row["thread"]], row["start_ns"],
-                    None if row["end_ns"] < 0 else row["end_ns"], self._object(row["stream"]),
-                    self._object(row["epoll"]), tuple(_data(x) for x in row["arguments"]),
-                    None if events or row["name"] == "epoll.poll" else _data(result), row["error"], row["errno"],
-                    bool(row["may_sleep"]), bool(self.books[1][i]),
-                    self.lines[row["line"]] if row["line"] >= 0 else None, events, row["moved"])
+        name, result = row["name"], row["result"]
+        if name == "epoll.poll" or result is None:
+            result = None
+        elif name in MAKES:
+            made = tuple(self.objects[n] for n in result)
+            result = made if name in ("os.pipe", "os.pipe2", "socket.socketpair") else made[0]
+        else:
+            result = _data(result)
+        return Call(i, name, self.threads[row["thread"]], row["start_ns"],
+                    None if row["end_ns"] == STILL_IN_CALL else row["end_ns"], self._object(row["stream"]),
+                    self._object(row["epoll"]), tuple(_data(one) for one in row["arguments"]), result, row["error"],
+                    row["errno"], bool(row["may_sleep"]), bool(self.asleep[i]),
+                    self.lines[row["line"]] if row["line"] >= 0 else None,
+                    tuple((self._object(n), mask) for n, mask in self.raw_events(i)), row["moved"])
 
     def _object(self, index):
         return self.objects[index] if index >= 0 else None
 
-    # what the account asks of a call
+    # what the account asks of a call, by its index
 
     def raw_events(self, i):
         result = self._columns["result"][i]
         return result if self._columns["name"][i] == "epoll.poll" and result else ()
-
-    def raw_arguments(self, i):
-        return self._columns["arguments"][i]
 
     def errno(self, i):
         return self._columns["errno"][i]
@@ -221,28 +225,42 @@ class Log(Sequence):
     def timed_out(self, i):
         error = self._columns["error"][i]
         if self._columns["name"][i] == "epoll.poll":
-            return error is None and not self._columns["result"][i]
+            return error is None and not self._columns["result"][i] and self._columns["end_ns"][i] >= 0
         return error is not None and error[0] == "TimeoutError" and not self._columns["errno"][i]
 
+    def is_counted(self, i):
+        """Tell whether it is known how much the call moved: it came back, and it was no ``sendall`` that failed."""
+        return self._columns["end_ns"][i] >= 0 and not (
+            self._columns["error"][i] and self._columns["name"][i] == "socket.sendall")
+
     def wanted(self, i):
-        """How many bytes a write was given."""
+        """How much a write was given, in what its stream counts."""
         arguments = self._columns["arguments"][i]
-        if self._columns["name"][i].startswith("socket.connect"):
+        if self._columns["name"][i] in CONNECTS or not arguments:
             return 1
-        return _data(arguments[0]).length if arguments and isinstance(arguments[0], (bytes, tuple)) else 0
+        first = arguments[0]
+        return len(first) if first.__class__ is bytes else first[0] if first.__class__ is tuple else first
 
     def was_cut_short(self, i):
-        return not self._columns["errno"][i] and self._columns["moved"][i] < self.wanted(i) \
-            and not self._columns["error"][i] and self._columns["name"][i] != "os.sendfile"
+        return self._columns["moved"][i] < self.wanted(i) and not self._columns["error"][i] \
+            and self._columns["name"][i] != "os.sendfile"
 
-    # what follows from the calls
+    # what follows from the calls, worked out once
 
-    @property
+    @cached_property
+    def traffic(self):
+        """The calls by the direction of the channel that they concern."""
+        return sort_calls(self)
+
+    @cached_property
+    def asleep(self) -> bytearray:
+        """For each call 1 if it was asleep for certain, else 0."""
+        return find_sleepers(self)
+
+    @cached_property
     def books(self):
-        """The account by time, kept once: the flows, and which calls were asleep."""
-        if self._books is None:
-            self._books = account.balance(self)
-        return self._books
+        """The account by time: the flows, and `asleep`."""
+        return balance(self)
 
     def channel_name(self, flow) -> str:
         """Name a flow by its ends, as in ``w → r``."""
@@ -292,49 +310,13 @@ class Log(Sequence):
 
         *Source:* epoll(7), "Will closing a file descriptor cause it to be removed"; ep_show_fdinfo().
         """
-        epoll = self.find(epoll)
-        columns = self._columns
-        listed = {(number, index): mask for number, index, mask in epoll.start_list}
-        until = float("inf") if at_ns is None else at_ns
-        if epoll.closed_ns is not None and epoll.closed_ns <= until:
-            return {}
-        happened = []
-        for i, (name, which) in enumerate(zip(columns["name"], columns["epoll"], strict=True)):
-            if which >= 0 and self.objects[which].description == epoll.description and not columns["error"][i]:
-                time = columns["end_ns"][i]
-                if 0 <= time <= until:
-                    happened.append((time, 0, name, i))
-        happened += [(one.closed_ns, 1, "closed", one.index) for one in self.objects
-                     if one.closed_ns is not None and one.closed_ns <= until]
-        closed = set()
-        for _, _, name, i in sorted(happened):
-            if name == "closed":
-                closed.add(i)
-                gone = self.objects[i].description
-                if all(one.index in closed for one in self.objects if one.description == gone):
-                    for key in [k for k in listed if k[1] is not None and self.objects[k[1]].description == gone]:
-                        del listed[key]
-                continue
-            if name == "epoll.poll":
-                for index, _mask in columns["result"][i] or ():
-                    for key in listed:
-                        if key[1] == index and listed[key] & masks.ONESHOT:
-                            listed[key] &= ~0x0FFFFFFF & 0xFFFFFFFF
-                continue
-            if name not in ("epoll.register", "epoll.modify", "epoll.unregister"):
-                continue
-            arguments, index = columns["arguments"][i], columns["stream"][i]
-            key = (arguments[0], index if index >= 0 else None)
-            if name == "epoll.unregister":
-                listed.pop(key, None)
-            else:
-                listed[key] = arguments[1] | masks.ALWAYS
-        return {(number, self.objects[index] if index is not None else None): mask
-                for (number, index), mask in listed.items()}
+        return replay(self, self.find(epoll), at_ns)
 
     def limits(self) -> list[str]:
         """Say in words what this recording could not see.  An empty list: nothing that matters is missing."""
         said = list(self.remarks)
+        said += [f"{one.name} was closed here, but somebody else, as another process, still holds it open."
+                 for one in self.streams if one.held_elsewhere]
         for flow in self.books[0]:
             came = sum(n for _, n, _ in flow.elsewhere if n > 0)
             went = -sum(n for _, n, _ in flow.elsewhere if n < 0)
@@ -354,22 +336,9 @@ class Log(Sequence):
 
     # on disk
 
-    def _as_lines(self):
-        yield_ = [self.header | {"objects": len(self.objects), "calls": len(self)}]
-        yield_.append({"threads": [asdict(t) for t in self.threads], "lines": self.lines, "sources": self.sources,
-                       "notes": self.notes, "remarks": self.remarks, "awake_at_the_end": sorted(self.awake_at_the_end)})
-        yield_ += [asdict(one) for one in self.objects]
-        yield_ += [[column[i] for column in self._columns.values()] for i in range(len(self))]
-        return [json.dumps(line, default=_to_json, separators=(",", ":")) for line in yield_]
-
     def save(self, path) -> Path:
-        """Write the log to *path* as JSON Lines: a header, one line about the whole, one for each stream and call.
-
-        Returns the path.  `Log.load` reads it back equal.
-        """
-        path = Path(path)
-        path.write_text("".join(line + "\n" for line in self._as_lines()), encoding="utf-8")
-        return path
+        """Write the log to *path* as JSON Lines.  Returns the path; `Log.load` reads it back equal."""
+        return saved.write(self, Path(path))
 
     @classmethod
     def load(cls, path) -> "Log":
@@ -377,41 +346,11 @@ class Log(Sequence):
 
         Raises ValueError, and says what was found instead, if the file is no log, is of another version, or was cut off.
         """
-        path = Path(path)
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-            header = json.loads(lines[0], object_hook=_from_json)
-            known = isinstance(header, dict) and header.get("format") == FORMAT
-        except (ValueError, IndexError):
-            known = False
-        if not known:
-            raise ValueError(f"{path} is not an epollkit log: its first line is not the header of one. "
-                             "Pass a file that log.save(path) wrote.")
-        if header.get("version") != VERSION:
-            raise ValueError(f"{path} is an epollkit log of version {header.get('version')}, this epollkit reads version "
-                             f"{VERSION}. Record it again, or read it with the epollkit that wrote it.")
-        missing = 2 + header["objects"] + header["calls"] - len(lines)
-        try:
-            body = [json.loads(line, object_hook=_from_json) for line in lines[1:]]
-        except ValueError:
-            missing = max(missing, 1)
-        if missing:
-            raise ValueError(f"{path} was cut off: the header promises {header['calls']} calls, at least {missing} "
-                             "lines are missing or broken. Save the log again.")
         log = cls()
-        log.header = {key: value for key, value in header.items() if key not in ("objects", "calls")}
-        whole = body[0]
-        log.threads = tuple(Thread(**one) for one in whole["threads"])
-        log.lines = tuple(Line(*one) for one in whole["lines"])
-        log.sources, log.remarks = whole["sources"], whole["remarks"]
-        log.notes = [tuple(note) for note in whole["notes"]]
-        log.awake_at_the_end = set(whole["awake_at_the_end"])
-        log.objects = tuple(Stream(**{key: _frozen(value) for key, value in one.items()})
-                            for one in body[1:1 + header["objects"]])
-        for row in body[1 + header["objects"]:]:
-            for (name, code), value in zip(COLUMNS.items(), row, strict=True):
-                log._columns[name].append(value if code else _frozen(value))
-        log._frozen = True
+        columns = saved.read(log, Path(path), {"thread": Thread, "line": Line, "object": Stream})
+        for name, code in COLUMNS.items():
+            log._columns[name] = array(code, columns[name]) if code else columns[name]
+        log.is_complete = True
         return log
 
 
@@ -422,19 +361,3 @@ def _data(value):
     if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], bytes):
         return Data(*value)
     return value
-
-
-def _frozen(value):
-    return tuple(_frozen(one) for one in value) if isinstance(value, list) else value
-
-
-def _to_json(value):
-    if isinstance(value, bytes):
-        return {"bytes": value.hex()}
-    return {"text": repr(value)}
-
-
-def _from_json(found):
-    if found.keys() == {"bytes"}:
-        return bytes.fromhex(found["bytes"])
-    return found["text"] if found.keys() == {"text"} else found

@@ -33,8 +33,10 @@ FLAGS = {
     "EPOLLET": 1 << 31,
 }
 
-IN, OUT, ERR, HUP, RDHUP = (FLAGS["EPOLL" + name] for name in ("IN", "OUT", "ERR", "HUP", "RDHUP"))
-ONESHOT = FLAGS["EPOLLONESHOT"]
+IN, OUT, ERR, HUP, RDHUP, ET, ONESHOT = (
+    FLAGS["EPOLL" + name] for name in ("IN", "OUT", "ERR", "HUP", "RDHUP", "ET", "ONESHOT"))
+#: The bits that are conditions; the four above them say how an entry behaves.
+CONDITIONS = 0x0FFFFFFF
 #: What the kernel reports without being asked.
 ALWAYS = ERR | HUP
 

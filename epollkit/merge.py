@@ -8,233 +8,199 @@ Facts about threads
 
 What we do about them
 ---------------------
-Calls that are on their way back are waited for, within a bound; sleepers are left as still in the call.  Then starts and
-ends are joined, sorted by start, and everything that a `Log` says about a call is worked out once.
+Calls that are on their way back are waited for, within a bound; sleepers are left as still in the call.  Then the calls
+are sorted by start, and everything that a `Log` says about a call is worked out once.
 """
 
-import os
 import socket
+import sys
 import threading
 import time
-from bisect import bisect_left
+from bisect import bisect_right
+from itertools import repeat
+from operator import itemgetter
 
 from . import kernel
-from .account import READS, REFUSED, STILL_IN_CALL, WRITES
-from .log import Stream, Thread
+from .calls import Failure
+from .log import COLUMNS, Stream, Thread
 from .source import Sources, names_given
+from .traffic import CLOSES, CONNECTS, EINPROGRESS, MAKES, OF_EPOLLS, READS, REFUSED, REGISTERING, STILL_IN_CALL, WRITES
 
-HEAD = 32
 PATIENCE_S = 2.0
-
-_SLEEPERS = READS | WRITES | {"epoll.poll"}
-_CLOSES = {"os.close", "socket.close", "epoll.close"}
+FIELDS = 9  # of an entry, see Recorder.entries
 
 
 def freeze(recorder):
     """Fill the log of *recorder*, whose block has ended."""
-    begins, ends = _join(recorder)
-    log, things = recorder.log, [recorder.things[i] for i in sorted(recorder.things)]
-    order = sorted(range(len(begins)), key=lambda i: begins[i][1])
-    place = {call: i for i, call in enumerate(order)}
-    log.threads = tuple(Thread(i, native, name) for i, (native, name) in enumerate(recorder.threads))
-    log.awake_at_the_end = {place[i] for i in recorder.awake if i in place}
-    log.notes = sorted(recorder.notes, key=lambda note: note[1])
-    sources = Sources()
-    made, closed = _fill_columns(log, begins, ends, order, things, sources)
+    log, streams = recorder.log, recorder.streams
+    rows, awake = collect(recorder)
+    things = [streams.things[index] for index in sorted(streams.things)]
+    names, sources = _names(things), Sources()
+    made, closed = fill(log.columns(), rows, things, sources)
+    log.awake_at_the_end = {rows.index(row) for row in awake}
+    log.threads = tuple(Thread(index, *recorder.threads[index]) for index in sorted(recorder.threads))
+    log.notes = sorted(streams.notes, key=lambda note: note[2])
     log.lines, log.sources = tuple(sources.lines), sources.texts
-    names = _names(things)
-    for thing in things:
-        if thing.kind == "epoll":
-            thing.start_list = tuple((number, _held_by(things, number, thing), events)
-                                     for number, events, _ in thing.start_list)
-        log.objects += (Stream(
-            thing.index, thing.kind, thing.role, names[thing.index], thing.number, thing.description, thing.other_end,
-            thing.opened_ns, thing.closed_ns, made.get(thing.index), closed.get(thing.index), thing.internal,
-            thing.readable, thing.writable, thing.address, thing.start_level, thing.start_list),)
-    unseen = {index for what, index in recorder.remarks if what == "unseen close" and index not in closed}
+    log.objects = tuple(Stream(
+        one.index, one.kind, one.role, names[one.index], one.number, one.description, one.other_end, one.opened_ns,
+        one.closed_ns, made.get(one.index), closed.get(one.index), one.internal, one.readable, one.writable,
+        one.held_elsewhere, one.address, one.start_level,
+        tuple((number, _there_before(things, number, one), mask) for number, mask, _ in one.start_list))
+        for one in things)
     log.remarks = [f"{names[index]} was closed by a call that was not seen (by C code, or when its object was dropped)."
-                   for index in sorted(unseen)]
-    log.remarks += sorted({what for what, index in recorder.remarks if index is None})
-    log._frozen = True
+                   for index in sorted(streams.unseen)]
+    log.remarks += dict.fromkeys(recorder.remarks)
+    log.is_complete = True
 
 
-def _join(recorder):
-    """Pair starts with ends; wait for threads that are on their way back.  Returns two lists of equal length."""
-    entries, begins, ends, open_calls = recorder.entries, [], [], {}
-    seen = 0
+def collect(recorder):
+    """Return the calls in the order of their starts, and those of them that were in the call but not asleep."""
+    entries = recorder.entries
     deadline = time.monotonic() + PATIENCE_S
     while True:
         upto = len(entries)
-        for entry in entries[seen:upto]:
-            key = entry[:2]
-            if len(entry) == 7:
-                open_calls[key] = len(begins)
-                begins.append(entry)
-                ends.append(None)
-            elif (at := open_calls.pop(key, None)) is not None:
-                ends[at] = entry
-        seen = upto
-        alive = {thread.native_id for thread in threading.enumerate()}
-        returning = {at for at in open_calls.values() if _is_returning(recorder, begins[at], alive)}
-        if not returning or time.monotonic() > deadline:
-            recorder.awake = returning
-            return begins, ends
+        last = dict(zip(entries[0:upto:FIELDS], entries[1:upto:FIELDS], strict=True))
+        still_in = [entry for entry in list(recorder.inside.values()) if last.get(entry[0]) != entry[1]]
+        alive = {thread.native_id for thread in threading.enumerate()} - {threading.get_native_id()}
+        awake = [entry for entry in still_in if _is_awake(recorder, entry, alive)]
+        if not awake or time.monotonic() > deadline:
+            break
         time.sleep(0.001)
+    rows = list(zip(*[iter(entries[:upto])] * FIELDS, strict=True)) + still_in
+    rows.sort(key=itemgetter(1))
+    # Of this very thread, too, a call may be on record as begun only: Ctrl-C came before it was written down.
+    here = threading.get_native_id()
+    return rows, awake + [entry for entry in still_in if recorder.threads[entry[0]][0] == here]
 
 
-def _is_returning(recorder, begin, alive):
+def _is_awake(recorder, entry, alive):
     """Tell whether a call that has not come back is on its way, rather than asleep."""
-    native = recorder.threads[begin[0]][0]
-    if native not in alive or begin[3] < 0 or native == threading.get_native_id():
-        return False
-    return kernel.is_asleep(native, recorder.things[begin[3]].number) is False
+    thread, index = entry[0], entry[4]
+    native = recorder.threads[thread][0]
+    return native in alive and index >= 0 and kernel.is_asleep(native, recorder.streams.things[index].number) is False
 
 
-def _fill_columns(log, begins, ends, order, things, sources):
+def fill(columns, rows, things, sources):
     """Write the columns.  Returns which call made, and which closed, each thing."""
-    columns = log.columns()
-    made, closed, lines, listed, polls = {}, {}, {}, {}, []
-    add = {name: column.append for name, column in columns.items()}
-    for call, at in enumerate(order):
-        thread, start, name, index, code, lasti, kept = begins[at]
-        end = ends[at]
-        stop, result, error, errno = STILL_IN_CALL, None, None, 0
-        if end is not None:
-            stop, result = end[2], end[3]
-            if len(end) == 6:
-                error, errno = end[4], end[5]
-        stream, epoll = index, -1
-        if name.startswith("epoll."):
-            epoll, stream = index, -1
-            if len(kept) == 3:
-                number, mask, stream = kept
-                kept = (number, mask)
-                if error is None and name != "epoll.unregister":
-                    listed.setdefault((things[index].description if index >= 0 else -1, number), []).append(
-                        (start, stream))
-            elif name == "epoll.poll" and result:
-                polls.append((call, index, stop))
-        if error is None and result.__class__ is tuple and result[:1] == ("made",):
-            for new in result[1:]:
-                made[new] = call
-            if index < 0:
-                stream = result[1]
+    if not rows:
+        return {}, {}
+    threads, starts, ends, names, streams, codes, lastis, arguments, results = map(list, zip(*rows, strict=True))
+    nothing = [0] * len(rows)
+    epolls, errors, errnos, sleeps, moved = [-1] * len(rows), [None] * len(rows), nothing[:], nothing[:], nothing[:]
+    made, closed, registered, polls, shared = {}, {}, {}, [], {}
+    for call, (name, index, kept, result) in enumerate(zip(names, streams, arguments, results, strict=True)):
+        if failed := result.__class__ is Failure:
+            errors[call], errnos[call], result = result[:2], result[2], None
+        if name in READS or name in WRITES:
+            thing = things[index] if index >= 0 else None
+            if thing is not None and errnos[call] != REFUSED:
+                sleeps[call] = _may_sleep(thing, name, starts[call], kept)
+            if ends[call] != STILL_IN_CALL and (not failed or name in CONNECTS):
+                moved[call] = _moved(name, kept, result, errnos[call], thing)
+        elif name in OF_EPOLLS:
+            epolls[call], streams[call] = index, -1
+            if name == "epoll.poll":
+                timeout, *most = kept or (None,)
+                kept = (-1 if timeout is None else timeout, *(most or (-1,)))
+                sleeps[call] = kept[0] <= -0.001 or kept[0] > 0  # what is above −1 ms is rounded up to 0
+                if result:
+                    polls.append(call)
+            elif name in REGISTERING and kept:
+                *kept, streams[call] = kept
+                if not failed and name != "epoll.unregister":
+                    key = (things[index].description if index >= 0 else -1, kept[0])
+                    registered.setdefault(key, []).append((starts[call], streams[call]))
+        if name in MAKES and result is not None:
+            if name == "os.dup2" and len(result) == 2:  # what was made, and what was closed for it
+                closed[result[1]] = call
+                result = result[:1]
+            if result != (index,):
+                made.update(zip(result, repeat(call)))
             if name == "select.epoll":
-                stream, epoll = -1, stream
-        if error is None and stop >= 0:
-            if name in _CLOSES and index >= 0:
-                closed[index] = call
-            elif name == "os.dup2" and kept:
-                for thing in things:
-                    if thing.number == kept[0] and thing.closed_ns and start <= thing.closed_ns <= stop:
-                        closed.setdefault(thing.index, call)
-        line = -1
-        if code is not None:
-            line = lines.get((id(code), lasti))
-            if line is None:
-                line = lines[id(code), lasti] = sources.line(code, lasti)
-        kind = things[stream].kind if stream >= 0 else ""
-        add["name"](name)
-        add["thread"](thread)
-        add["start_ns"](start)
-        add["end_ns"](stop)
-        add["stream"](stream)
-        add["epoll"](epoll)
-        add["arguments"](kept)
-        add["result"](result)
-        add["error"](error)
-        add["errno"](errno)
-        add["may_sleep"](name in _SLEEPERS and errno != REFUSED and _may_sleep(name, things, index, start, kept, kind))
-        add["line"](line)
-        add["moved"](_moved(name, kept, result, error, kind) if stop >= 0 else 0)
-    for call, index, stop in polls:
-        description = things[index].description
-        columns["result"][call] = tuple(
-            (_registered(listed.get((description, number), ()), stop, things, things[index], number), mask)
-            for number, mask in columns["result"][call])
+                epolls[call] = result[0]
+            elif index < 0:
+                streams[call] = result[0]
+        elif name in CLOSES and result:
+            closed[index], result = call, None
+        try:
+            arguments[call] = shared[kept]
+        except (KeyError, TypeError):  # a new one, or one without a hash
+            arguments[call] = _plain(kept, shared)
+        results[call] = shared.setdefault(result, result)
+    places = list(zip(map(id, codes), lastis, strict=True))
+    lines = {place: -1 if code is None else sources.line(code, lasti)
+             for place, (code, lasti) in dict(zip(places, zip(codes, lastis, strict=True), strict=True)).items()}
+    for call in polls:
+        events = tuple((_meant(number, registered, things, epolls[call], ends[call]), mask)
+                       for number, mask in results[call])
+        results[call] = shared.setdefault(events, events)
+    for name, values in zip(COLUMNS, (names, threads, starts, ends, streams, epolls, arguments, results, errors, errnos,
+                                      sleeps, map(lines.get, places), moved), strict=True):
+        columns[name].extend(values)
     return made, closed
 
 
-def _registered(registrations, until, things, epoll, number):
-    """Find the stream that *number* meant in *epoll* when its poll came back."""
-    if registrations:
-        at = bisect_left(registrations, (until,)) or 1
+def _plain(arguments, shared):
+    """Make plain data of the arguments of a call; equal ones are kept once."""
+    plain = tuple(one if isinstance(one, (int, float, bytes, str, tuple, type(None))) else repr(one) for one in arguments)
+    return shared.setdefault(plain, plain)
+
+
+def _meant(number, registered, things, epoll, until):
+    """Find the stream that *number* meant to an epoll when its poll came back: the one registered last, −1 for unknown."""
+    registrations = registered.get((things[epoll].description, number), ())
+    at = bisect_right(registrations, until, key=lambda one: one[0])
+    if at:
         return registrations[at - 1][1]
-    return -1 if (held := _held_by(things, number, epoll)) is None else held
+    return -1 if (there := _there_before(things, number, things[epoll])) is None else there
 
 
-def _held_by(things, number, epoll):
+def _there_before(things, number, epoll):
     """Find what had *number* when *epoll* came into the recording."""
-    for thing in things:
-        if thing.number == number and thing.opened_ns is None:
-            return thing.index
-    return None
+    return next((one.index for one in things if one.number == number and one.opened_ns is None), None)
 
 
-def _may_sleep(name, things, index, start, kept, kind):
-    if name == "epoll.poll":
-        timeout = kept[0] if kept else -1
-        return not isinstance(timeout, (int, float)) or timeout <= -0.001 or timeout > 0
-    if index < 0 or kind in ("file", "other"):
+def _may_sleep(thing, name, start, kept):
+    """Tell whether the kernel may put a call to sleep: on a blocking stream; a socket's own timeout counts, too."""
+    if thing.kind in ("file", "other"):
         return False
-    thing = things[index]
     timeout = thing.timeout
-    if thing.timeouts:
-        for since, changed in thing.timeouts:
-            if since > start:
-                break
-            timeout = changed
+    for since, changed in thing.timeouts:
+        if since > start:
+            break
+        timeout = changed
     if name.startswith("os."):
         return timeout is None
-    flags = kept[1] if len(kept) > 1 and name != "socket.sendto" and isinstance(kept[1], int) else 0
-    return timeout != 0 and not flags & socket.MSG_DONTWAIT
+    return timeout != 0 and not _flags(name, kept) & socket.MSG_DONTWAIT
 
 
-def _moved(name, kept, result, error, kind):
-    """How many bytes (or connections, or how much of a count) the call moved."""
-    if error is not None:
-        return 0
-    if name in READS:
-        if name == "socket.accept":
-            return 1
-        if result.__class__ is bytes:
-            amount = int.from_bytes(result, "little") if kind == "eventfd" else len(result)
-        else:
-            amount = result[0] if result.__class__ is tuple else result or 0
-        return 0 if len(kept) > 1 and isinstance(kept[1], int) and kept[1] & socket.MSG_PEEK else amount
-    if name not in WRITES or name.startswith("socket.connect"):
-        return 0
-    if name == "os.eventfd_write":
-        return kept[0]
-    if kind == "eventfd":
-        return int.from_bytes(kept[0], "little")
-    if name == "socket.sendall":
-        return len(kept[0]) if isinstance(kept[0], bytes) else kept[0][0]
-    return result or 0
+def _flags(name, kept):
+    return kept[1] if name.startswith(("socket.recv", "socket.send")) and len(kept) > 1 else 0
 
 
-def final_samples(recorder):
-    """Ask the kernel what waits where at the end of the block, if nobody else is moving."""
-    before, notes = len(recorder.entries), len(recorder.notes)
-    for index in list(recorder.by_number.values()):
-        reader = recorder.things[index]
-        if reader.kind in ("epoll", "file", "other", "udp", "socket") or reader.role == "listener" or not reader.readable:
-            continue
-        if os.path.lexists(f"/proc/self/fd/{reader.number}") and _text(reader.number) == reader.text:
-            recorder.sample(reader, recorder.things.get(reader.other_end), patient=True)
-        else:
-            recorder.lost(reader.number)
-    if len(recorder.entries) != before:
-        del recorder.notes[notes:]
-        recorder.remarks.append(("Other threads were still making calls when the block ended; what they did later is "
-                                 "not in the log.", None))
+def _moved(name, kept, result, errno, thing):
+    """How many bytes (or connections, or how much of a count) a call moved that came back."""
+    if result.__class__ is bytes and len(kept) == 1 and thing is not None and thing.kind != "eventfd":
+        return len(result)
+    if name in CONNECTS:
+        return int((errno or result or 0) in (0, EINPROGRESS))
+    if name == "socket.accept":
+        return 1
+    if name in ("os.eventfd_write", "socket.sendall"):
+        return kept[0] if isinstance(kept[0], int) else _length(kept[0])
+    if thing is not None and thing.kind == "eventfd" and name != "os.eventfd_read":  # eight bytes that stand for a number
+        return int.from_bytes((result if name in READS else kept[0])[:8], sys.byteorder)
+    amount = result if isinstance(result, int) else _length(result)
+    if flags := _flags(name, kept):
+        if flags & socket.MSG_OOB:  # the urgent byte travels beside the stream
+            return amount - 1 if name in WRITES else 0
+        if flags & socket.MSG_PEEK:
+            return 0
+    return amount
 
 
-def _text(number):
-    try:
-        return os.readlink(f"/proc/self/fd/{number}")
-    except OSError:
-        return ""
+def _length(data):
+    return len(data) if isinstance(data, bytes) else data[0]
 
 
 def _names(things):
@@ -262,5 +228,3 @@ def _names(things):
         taken.add(unique)
         given[thing.index] = unique
     return given
-
-

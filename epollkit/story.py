@@ -1,20 +1,37 @@
 """The story of a log in words: one line for each step, no times, no file descriptors.
 
 The same text is the alternative text of the picture, so that who cannot see it misses nothing, and the text that the
-notebook tests compare, so that it says only what is the same on every run of the program.
+notebook tests compare, so that it says only what is the same on every run of the program.  A long run of the same call
+is one line: it tells one thing.
 """
 
-import errno as errnos
+from itertools import groupby, islice, takewhile
 from math import inf
 
 from . import account, masks
 
+LONG_RUN = 8
+EAGAIN = 11
+#: The kernel's names for the errors that this course meets.  Python's `errno` has the numbers of the system it runs on;
+#: a log may be read elsewhere.  *Source:* ``include/uapi/asm-generic/errno.h``.
+ERRORS = {1: "EPERM", 2: "ENOENT", 4: "EINTR", 9: "EBADF", EAGAIN: "EAGAIN", 12: "ENOMEM", 13: "EACCES", 14: "EFAULT",
+          17: "EEXIST", 22: "EINVAL", 24: "EMFILE", 28: "ENOSPC", 32: "EPIPE", 40: "ELOOP", 88: "ENOTSOCK",
+          90: "EMSGSIZE", 95: "EOPNOTSUPP", 98: "EADDRINUSE", 99: "EADDRNOTAVAIL", 101: "ENETUNREACH",
+          103: "ECONNABORTED", 104: "ECONNRESET", 106: "EISCONN", 107: "ENOTCONN", 110: "ETIMEDOUT",
+          111: "ECONNREFUSED", 113: "EHOSTUNREACH", 114: "EALREADY", 115: "EINPROGRESS"}
+KINDS = {"tcp": "TCP socket", "unix": "unix socket", "udp": "UDP socket"}
+MAKERS = ("epoll", "pipe", "pipe2", "eventfd", "socket", "socketpair")
+
 
 def tell(log, most=60) -> str:
     """Tell what *log* holds, step by step; after *most* lines only count the rest."""
-    lines = [opening(log), *steps(log)]
-    if len(lines) > most + 1:
-        lines[most + 1:] = [f"… and {len(lines) - most - 1:,} more steps."]
+    start, end, last = account.slots(log)
+    spans = list(islice(_spans(log, start, end, last), most))
+    told = spans[-1][1] if spans else 0
+    changes = _changes(log, start, end, last, told)
+    lines = [opening(log), *(_line(log, start, end, last, *span, changes) for span in spans)]
+    if told < last:
+        lines.append(f"… and {count(last - told, 'more step')}.")
     return "\n".join(lines + [f"Not seen: {limit}" for limit in log.limits()])
 
 
@@ -26,103 +43,174 @@ def opening(log) -> str:
     for one in log.objects:
         if one.index == one.description and not one.internal:
             kinds.setdefault(one.kind, set()).add(min(one.index, one.index if one.other_end is None else one.other_end))
-    parts = [count(len(found), {"tcp": "TCP socket", "unix": "unix socket", "udp": "UDP socket"}.get(kind, kind))
-             for kind, found in kinds.items()]
-    parts.insert(0, count(len(log.threads), "thread"))
-    return f"{count(len(log), 'call')}: {', '.join(parts)}."
+    parts = [count(len(found), KINDS.get(kind, kind)) for kind, found in kinds.items()]
+    return f"{count(len(log), 'call')}: {', '.join([count(len(log.threads), 'thread'), *parts])}."
 
 
 def count(number, what) -> str:
     return f"{number:,} {what}" + "s" * (number != 1)
 
 
-def steps(log):
-    """Yield one line for each step of *log*."""
-    start, end, last = account.slots(log)
-    flows, _ = account.balance(log, start, [inf if stop == last else stop for stop in end])
-    changes = {}
-    for flow in flows:
-        name, said = log.channel_name(flow), {}
-        for step, level, _ in flow.points:
-            said[step] = [count(level, flow.unit.rstrip("s")) if flow.unit != "count" else f"{level:,}"]
-        for step, what, _ in flow.buffer_events:
-            said.setdefault(step, []).append(what)
-        if not (flow.sink == flow.source or flow.unit == "connections"):
-            for step, how, stream, _ in flow.endings:
-                said.setdefault(step, []).append(f"{log.objects[stream].name} {how}")
-        for step, words in said.items():
-            changes.setdefault(step, []).append(f"{name}: {', '.join(words)}")
-    books = log.books[1]
-    happenings = []
+def runs(log, start, end):
+    """Yield (first, last) for each long run of calls that are all alike, each with a step to itself."""
+    columns = log.columns()
+    alike = zip(columns["name"], columns["thread"], columns["stream"], columns["errno"], columns["moved"],
+                columns["arguments"], strict=True)
+    first = 0
+    for (name, *_), group in groupby(alike):
+        last = first + sum(1 for _ in group) - 1
+        if last - first >= LONG_RUN and name != "epoll.poll" and start[last] - start[first] == last - first \
+                and start[first:last + 1] == end[first:last + 1]:
+            yield first, last
+        first = last + 1
+
+
+def _spans(log, start, end, last):
+    """Yield (from step, to step, call, whether it returns) for each line of the story."""
+    happens = [None] * last
     for call, (began, ended) in enumerate(zip(start, end, strict=True)):
-        happenings.append((began, 0, call))
+        happens[began] = call, False
         if began < ended < last:
-            happenings.append((ended, 1, call))
-    names = len(log.threads) > 1
-    calls = {}
-    for step, returns, index in sorted(happenings):
-        call = calls.get(index) or calls.setdefault(index, log[index])
-        who = f"{call.thread.name}: " if names else ""
-        later = end[index] > start[index] and end[index] < last
-        what = spell(call)
-        if not returns:
-            if end[index] == last:
-                text = f"{what} … still {'asleep' if books[index] else 'in the call'} at the end"
-            elif later:
-                text = f"{what} … {'asleep' if books[index] else 'in the call'}"
-            else:
-                text = what + outcome(call)
-        else:
-            text = f"{what} is back{outcome(call)}"
-        news = changes.get(step)
-        yield f"{step + 1:>3}. {who}{text}" + (f"   [{'; '.join(news)}]" if news else "")
+            happens[ended] = call, True
+    run_of, told = {start[a]: start[b] for a, b in runs(log, start, end)}, 0
+    while told < last:
+        step, told = told, run_of.get(told, told) + 1
+        yield step, told, *happens[step]
+
+
+def _line(log, start, end, last, step, told, index, returns, changes):
+    """Spell one line: the step, who called what, how it ended, and what it changed."""
+    call, state = log[index], "asleep" if log.books[1][index] else "in the call"
+    text = (f"{call.thread.name}: " if len(log.threads) > 1 else "") + spell(call)
+    if returns:
+        text += f" is back{outcome(call)}"
+    elif end[index] > start[index]:
+        text += f" … still {state} at the end" if end[index] == last else f" … {state}"
+    else:
+        text += outcome(call) + (f", {told - step:,} times" if told > step + 1 else "")
+    news = {}
+    for at in range(step, told):
+        for channel, level, what in changes.get(at, ()):
+            said = news.setdefault(channel, ["", []])
+            said[0] = level or said[0]
+            said[1] += [what] * bool(what)
+    changed = "; ".join(f"{channel}: {', '.join([level] * bool(level) + words)}"
+                        for channel, (level, words) in news.items())
+    number = f"{step + 1:>3,}" if told == step + 1 else f"{step + 1:,}–{told:,}"
+    return f"{number}. {text}" + (f"   [{changed}]" if changed else "")
+
+
+def _changes(log, start, end, last, told):
+    """Say what each of the first *told* steps changed: {step: [(channel, level, what happened there)]}."""
+    changes, closed = {}, set()
+    flows, _ = account.balance(log, start, [inf if stop == last else stop for stop in end])
+    for flow in flows:
+        name = log.channel_name(flow)
+        news = [(step, f"{level:,}" if flow.unit == "count" else count(level, flow.unit.removesuffix("s")), "")
+                for step, level, _ in takewhile(lambda point: point[0] < told, flow.points)]
+        if flow.unit == "bytes":
+            news += [(step, "", what) for step, what, _ in flow.buffer_events if step < told]
+        for step, how, stream, call in flow.endings:
+            if (stream, call) not in closed:  # a connection has two directions: say it once
+                closed.add((stream, call))
+                news.append((step, "", f"{log.objects[stream].name} {how}"))
+        news += [(step, "", f"{amount:,} unread bytes discarded") for step, amount, _ in flow.discarded]
+        for step, level, what in news:
+            changes.setdefault(step, []).append((name, level, what))
+    return changes
 
 
 def spell(call) -> str:
     """Spell a call as the program wrote it, with the names of its streams."""
     module, _, method = call.name.partition(".")
-    plain = [argument(one) for one in call.arguments]
-    if call.name in ("select.epoll", "os.pipe", "os.pipe2", "os.eventfd", "socket.socket", "socket.socketpair"):
-        return f"{call.name}({', '.join(plain)})"
-    if call.epoll is not None and call.name != "epoll.fromfd":
-        if method in ("register", "modify", "unregister"):
-            shown = [call.stream.name if call.stream else f"fd {call.arguments[0]}" if call.arguments else "?"]
-            if method != "unregister" and len(call.arguments) > 1:
-                shown.append(masks.names(call.arguments[1]))
-            return f"{call.epoll.name}.{method}({', '.join(shown)})"
-        if method == "poll":
-            timeout, most = call.arguments or (-1, -1)
-            shown = ([] if timeout == -1 else [f"{timeout:g}"]) + ([f"maxevents={most}"] if most != -1 else [])
-            return f"{call.epoll.name}.poll({', '.join(shown)})"
-        return f"{call.epoll.name}.{method}()"
+    given = [argument(one) for one in call.arguments]
     name = call.stream.name if call.stream is not None else "?"
-    if method in ("connect", "connect_ex", "bind"):
-        plain = []  # ports differ on each run
-    if module == "os":
-        return f"{call.name}({', '.join([name, *plain])})"
+    if method in MAKERS:
+        return f"{call.name}({', '.join(given)})"
+    if module == "epoll":
+        epoll = call.epoll.name if call.epoll is not None else "?"
+        if method in ("register", "modify", "unregister"):
+            given = [name] + [masks.names(mask) for mask in call.arguments[1:2] if method != "unregister"]
+        elif method == "poll":
+            timeout, most = (*call.arguments, -1, -1)[:2]
+            given = [f"{timeout:g}"] * (timeout != -1) + [f"maxevents={most}"] * (most != -1)
+        else:
+            given = []
+        return f"{epoll}.{method}({', '.join(given)})"
+    if method in ("connect", "connect_ex", "bind", "dup2"):
+        given = []  # ports and numbers differ on each run
     if method.startswith(("recv", "send")):
-        plain = plain[:1]
-    return f"{name}.{method}({', '.join(plain)})"
+        given = given[:1]
+    return f"{call.name}({', '.join([name, *given])})" if module == "os" else f"{name}.{method}({', '.join(given)})"
 
 
 def argument(value) -> str:
     """Spell one argument: bytes by their number, everything else as Python would."""
-    return str(value) if type(value).__name__ == "Data" else repr(value)
+    return str(value) if _is_data(value) else repr(value)
+
+
+def _is_data(value):
+    return type(value).__name__ == "Data"
 
 
 def outcome(call) -> str:
     """Spell how a call ended, with an arrow in front; nothing if it returned nothing worth a word."""
     if call.error is not None:
-        name = errnos.errorcode.get(call.errno)
+        name = ERRORS.get(call.errno)
         return f" → {call.error[0]}" + (f" ({name})" if name else "")
     if call.name == "epoll.poll":
         told = [f"({stream.name if stream else '?'}, {masks.names(mask)})" for stream, mask in call.events]
         return f" → [{', '.join(told[:6])}{f', … {len(told)} in all' if len(told) > 6 else ''}]"
     result = call.result
-    if isinstance(result, tuple) and type(result).__name__ != "Data":
-        return " → " + ", ".join(one.name for one in result)
-    if result is None:
-        return ""
-    if type(result).__name__ == "Data":
+    if _is_data(result):
         return " → b'' (the end)" if not result.length and call.arguments != (0,) else f" → {result}"
-    return f" → {getattr(result, 'name', result)}"
+    if isinstance(result, tuple):
+        return " → " + ", ".join(one.name for one in result)
+    return "" if result is None else f" → {getattr(result, 'name', result)}"
+
+
+# a few words, for the picture
+
+SHOWN = {"set_blocking": "blocking", "setblocking": "blocking", "settimeout": "timeout", "connect_ex": "connect",
+         "eventfd_read": "read", "eventfd_write": "write"}
+#: Words for bars that are too narrow for the whole name.
+SHORT = {"register": "reg.", "unregister": "unr.", "modify": "mod.", "socketpair": "pair", "socket": "sock.",
+         "accept": "acc.", "connect": "conn.", "listen": "list.", "sendall": "send", "shutdown": "shut.",
+         "blocking": "block.", "timeout": "time.", "eventfd": "efd", "epoll": "ep.", "recv_into": "recv",
+         "recvfrom": "recv", "recvmsg": "recv", "sendmsg": "send", "sendto": "send", "sendfile": "sendf."}
+
+
+def brief(name, most=18) -> str:
+    """Shorten a long name in the middle: its end tells as much as its beginning."""
+    return name if len(name) <= most else f"{name[:most // 2]}…{name[-(most - most // 2 - 1):]}"
+
+
+def details(call, ends) -> tuple:
+    """Say in a few words what a call did, for the space above its bar: in full, and in case it is too long, shorter."""
+    word, name = call.name.partition(".")[2], call.stream.name if call.stream is not None else ""
+    if ends in ("refused", "failed"):
+        return (ERRORS.get(call.errno, call.error[0]),)
+    if ends == "timed out":
+        return ("timed out", "timeout")
+    if word == "poll" and ends == "returned":
+        return () if call.events else ("no event", "[ ]")
+    if word in ("register", "modify") and len(call.arguments) > 1:
+        return f"{brief(name)}: {masks.short(call.arguments[1]).replace(' ', '')}", brief(name)
+    if word in ("unregister", "close", "shutdown"):
+        return (brief(call.stream.name if call.stream else call.epoll.name if call.epoll else ""),)
+    if isinstance(call.result, tuple) and not _is_data(call.result):
+        return (", ".join(brief(one.name) for one in call.result),)
+    if hasattr(call.result, "kind"):
+        return (brief(call.result.name),)
+    unit = "" if call.stream is not None and call.stream.kind == "eventfd" else " B"
+    moved, data = call.bytes_moved, [one for one in (call.result, *call.arguments[:1]) if _is_data(one)]
+    if call.name in account.READS and ends == "returned":
+        if moved or not data:
+            return (f"{moved:,}{unit}",)
+        return (f"{data[0].length:,} B peeked",) if data[0].length else ("b'' = end", "end")
+    if call.name in account.WRITES and word not in ("connect", "connect_ex"):
+        wanted = data[0].length if data and unit else moved
+        if moved < wanted and ends != "open":
+            return f"{moved:,} of {wanted:,} B", f"{moved:,} B"
+        return (f"{wanted:,}{unit}",)
+    return ()

@@ -1,0 +1,63 @@
+"""The interest list of an epoll at any moment, replayed from the calls.
+
+Facts about the kernel
+----------------------
+* An entry is keyed by two things: the number it was registered under, and the open file description behind that.
+* ``close`` removes an entry only with the last number of its description.  While a ``dup`` lives, the entry stays, as a
+  ghost under a number that stands for nothing, or for something else.
+* Each entry has ERR and HUP, asked for or not.  When a one-shot entry has fired, all its conditions are gone, those two
+  as well; it stays in the list, disabled.
+
+*Source:* epoll(7), "Will closing a file descriptor cause it to be removed"; ``fs/eventpoll.c``, ep_send_events().
+"""
+
+from math import inf
+
+from . import masks
+from .traffic import REGISTERING
+
+
+def replay(log, epoll, at_ns=None) -> dict:
+    """Return what *epoll* watched at *at_ns* (by default at the end): {(number, stream or None): event mask}."""
+    columns, until = log.columns(), inf if at_ns is None else at_ns
+    description = [one.description for one in log.objects]
+    happened = [(columns["end_ns"][call], call, None) for call, which in enumerate(columns["epoll"])
+                if which >= 0 and description[which] == epoll.description and not columns["error"][call]]
+    happened += [(one.closed_ns, len(log), one.description) for one in last_closed(log)]
+    listed = {(number, description[stream] if stream is not None else None): mask
+              for number, stream, mask in epoll.start_list}
+    for time, call, closed in sorted(happened, key=lambda one: one[:2]):
+        if time > until:
+            break
+        name = columns["name"][call] if closed is None else ""
+        if closed is not None:
+            if closed == epoll.description:
+                return {}
+            listed = {key: mask for key, mask in listed.items() if key[1] != closed}
+        elif name == "epoll.poll" and time >= 0:
+            for stream, _ in columns["result"][call]:
+                key = (log.objects[stream].number, description[stream]) if stream >= 0 else None
+                if listed.get(key, 0) & masks.ONESHOT:
+                    listed[key] &= ~masks.CONDITIONS
+        elif name in REGISTERING:
+            stream = columns["stream"][call]
+            key = (columns["arguments"][call][0], description[stream] if stream >= 0 else None)
+            if name == "epoll.unregister":
+                listed.pop(key, None)
+            else:
+                listed[key] = columns["arguments"][call][1] | masks.ALWAYS
+    stream_of = {}
+    for one in log.objects:  # of several streams that share number and description, the last
+        stream_of[one.number, one.description] = one
+    return {(number, stream_of.get((number, end), log.objects[end]) if end is not None else None): mask
+            for (number, end), mask in listed.items()}
+
+
+def last_closed(log):
+    """Yield the stream whose close was the last of its open file description, seen or not."""
+    same = {}
+    for one in log.objects:
+        same.setdefault(one.description, []).append(one)
+    for streams in same.values():
+        if all(one.closed_ns is not None and not one.held_elsewhere for one in streams):
+            yield max(streams, key=lambda one: one.closed_ns)

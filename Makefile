@@ -11,7 +11,7 @@ NBVAL = --nbval --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-time
 
 help:  ## say what each target does
 	@echo "make lab is where to begin. All of them first make .venv, once, with the packages that constraints.txt pins."
-	@sed -n 's/^\([a-z]*\): *## \(.*\)/  make \1 - \2/p' Makefile | awk -F ' - ' '{ printf "%-16s  %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\): *## \(.*\)/  make \1 - \2/p' Makefile | awk -F ' - ' '{ printf "%-19s  %s\n", $$1, $$2 }'
 
 lab:  ## open the course in JupyterLab
 	@$(SETUP)
@@ -34,3 +34,8 @@ bench:  ## measure what recording and drawing cost on this machine
 lint:  ## check the style of the package, the tests, the tools and the notebooks
 	@$(SETUP)
 	@$(PY) -m ruff check --output-format=concise .
+
+.PHONY: binder-links
+binder-links:  ## print a Binder badge and link for each notebook (REPO=owner/name, BRANCH=main)
+	@$(SETUP)
+	@$(PY) tools/binder_links.py --repo "$(REPO)" --branch "$(BRANCH)"

@@ -1,0 +1,119 @@
+"""What every test of the recorder shares: each log made in a test is held against rules that hold for every log."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+import epollkit
+from epollkit import account, kernel
+from epollkit import recorder as recording
+
+#: How many rounds a test makes that must hold every time.  EPOLLKIT_ROUNDS=200 makes more.
+ROUNDS = int(os.environ.get("EPOLLKIT_ROUNDS", "20"))
+
+
+def keeps_the_rules(log, path):
+    """Assert what holds for every log; *path* is where it may be saved."""
+    flows = log.books[0]
+    for flow in flows:
+        moved = flow.written - flow.read + sum(amount for _, amount, _ in flow.elsewhere) \
+            - sum(amount for _, amount, _ in flow.discarded)
+        last = flow.points[-1][1] if flow.points else flow.start_level
+        assert flow.start_level + moved == last, flow
+        assert all(level >= 0 for _, level, _ in flow.points), flow
+        for found in (flow.points, flow.buffer_events, flow.elsewhere, flow.endings, flow.discarded):
+            positions = [entry[0] for entry in found]
+            assert positions == sorted(positions), flow
+    # In steps it is the same story as in time.
+    start, end, count = account.slots(log)
+    assert sorted({*start, *(step for step in end if step < count)}) == list(range(count))
+    in_steps = account.balance(log, start, [float("inf") if step == count else step for step in end])[0]
+    for flow, same in zip(flows, in_steps, strict=True):
+        assert [(level, call) for _, level, call in flow.points] == [(level, call) for _, level, call in same.points]
+        assert [entry[1:] for entry in flow.buffer_events] == [entry[1:] for entry in same.buffer_events]
+    for call, asleep in enumerate(log.asleep):
+        assert log.may_sleep(call) or not asleep, log[call]
+    loaded = epollkit.Log.load(log.save(path))
+    assert loaded == log
+    assert list(loaded) == list(log)
+    assert loaded.asleep == log.asleep
+    assert loaded.books == log.books
+    assert loaded.limits() == log.limits()
+
+
+def everything_replaced():
+    """Return what may be replaced while something is recorded, as it is now."""
+    import _socket
+    import select
+    import socket
+    return {owner: dict(vars(owner)) for owner in (select.epoll, socket.socket, os, _socket)}
+
+
+@pytest.fixture(autouse=True)
+def every_log_keeps_the_rules(monkeypatch, tmp_path):
+    """Hold every log that a test makes against `keeps_the_rules`; nothing is left replaced, open or running."""
+    logs, before = [], everything_replaced()
+    numbers, threads = sorted(os.listdir("/proc/self/fd")), set(threading.enumerate())
+    freeze = recording.freeze
+
+    def freeze_and_remember(recorder):
+        freeze(recorder)
+        logs.append(recorder.log)
+
+    monkeypatch.setattr(recording, "freeze", freeze_and_remember)
+    yield
+    after = everything_replaced()
+    for owner, names in before.items():
+        assert after[owner].keys() == names.keys()
+        assert [name for name in names if after[owner][name] is not names[name]] == []
+    assert sorted(os.listdir("/proc/self/fd")) == numbers
+    assert set(threading.enumerate()) == threads
+    for log in logs:
+        if len(log) < 20_000:
+            keeps_the_rules(log, tmp_path / "kept.jsonl")
+
+
+@contextlib.contextmanager
+def busy_cores():
+    """Keep every core busy with another process's work, for as long as the block lasts."""
+    busy = [subprocess.Popen([sys.executable, "-c", "print(flush=True)\nwhile True: pass"], stdout=subprocess.PIPE)
+            for _ in range(os.cpu_count())]
+    try:
+        for process in busy:
+            process.stdout.readline()
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+
+@contextlib.contextmanager
+def thread(target, *args, name="B"):
+    """Run *target* in a thread for the block.  What it raises is raised at the end of the block."""
+    failed = []
+
+    def run():
+        try:
+            target(*args)
+        except BaseException as error:
+            failed.append(error)
+
+    running = threading.Thread(target=run, name=name)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.join(60)
+        assert not running.is_alive()
+    if failed:
+        raise failed[0]
+
+
+def wait_until_asleep(running, stream):
+    kernel.wait_until_asleep(running, stream, 60)

@@ -42,7 +42,7 @@ DOWN = [(0.05, 0.12, "left"), (-0.05, 0.12, "right")]
 PLACES = {"non-empty": [(-0.09, -0.02, "right"), *UP, *DOWN], "non-full": [*DOWN, *UP],
           "event": [(dx, dy, side) for dy in (0.11, -0.11, 0.24) for dx, side in ((0.08, "left"), (-0.08, "right"))],
           "level": [(dx, dy, "center") for dx, dy in ((0, 0.09), (0, 0.14), (0.12, 0.09), (-0.12, 0.09), (0, -0.09))],
-          "entry": [(-0.07, 0, "right"), (0.04, -0.09, "left"), (0.04, 0.09, "left")]}
+          "entry": [(-0.07, 0, "right"), (0.04, -0.105, "left"), (0.04, 0.105, "left")]}
 DASHES, DOTS, TIE = (0, (2, 1.4)), (0, (1, 2)), (0, (1, 1.6))
 MANY = 120  # more corners, ties, marks are drawn, but not measured
 HALO = [withStroke(linewidth=2.2, foreground="#ffffffdd")]
@@ -75,7 +75,7 @@ class Ink:
 
     def text(self, x, y, text, size, color, **style):
         """Write *text*, come what may."""
-        self.axes.text(x, y, _printable(text), fontsize=size, color=color, parse_math=False, fontfamily=_fonts(),
+        self.axes.text(x, y, printable(text), fontsize=size, color=color, parse_math=False, fontfamily=_fonts(),
                        **({"va": "center", "zorder": 6} | style))
 
     def _write(self, x, y, texts, size, color, places, weight="normal"):
@@ -329,7 +329,7 @@ def _fonts():
 
 
 @lru_cache(4096)
-def _printable(text):
+def printable(text):
     """Put a box in the place of each character that no font here has."""
     fonts = [get_font(findfont(name)) for name in _fonts()]
     return "".join(c if c == "\n" or any(font.get_char_index(ord(c)) for font in fonts) else "□" for c in text)
@@ -338,7 +338,7 @@ def _printable(text):
 @lru_cache(4096)
 def measure(text, size, weight="normal"):
     """Return how wide and how high *text* is, in inches."""
-    lines, font = _printable(text).split("\n"), FontProperties(family=_fonts(), size=size, weight=weight)
+    lines, font = printable(text).split("\n"), FontProperties(family=_fonts(), size=size, weight=weight)
     widths = [TextToPath().get_text_width_height_descent(line, font, False)[0] for line in lines]
     return max(widths) / 72, size * 0.0150 * len(lines)
 

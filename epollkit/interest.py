@@ -11,22 +11,22 @@ Facts about the kernel
 *Source:* epoll(7), "Will closing a file descriptor cause it to be removed"; ``fs/eventpoll.c``, ep_send_events().
 """
 
+from bisect import bisect_left
 from math import inf
+from operator import itemgetter
 
 from . import masks
-from .traffic import REGISTERING
+from .account import slots
+from .traffic import REGISTERING, STILL_IN_CALL
 
 
 def replay(log, epoll, at_ns=None) -> dict:
     """Return what *epoll* watched at *at_ns* (by default at the end): {(number, stream or None): event mask}."""
     columns, until = log.columns(), inf if at_ns is None else at_ns
     description = [one.description for one in log.objects]
-    happened = [(columns["end_ns"][call], call, None) for call, which in enumerate(columns["epoll"])
-                if which >= 0 and description[which] == epoll.description and not columns["error"][call]]
-    happened += [(one.closed_ns, len(log), one.description) for one in last_closed(log)]
     listed = {(number, description[stream] if stream is not None else None): mask
               for number, stream, mask in epoll.start_list}
-    for time, call, closed in sorted(happened, key=lambda one: one[:2]):
+    for time, call, closed in _happenings(log, epoll, description):
         if time > until:
             break
         name = columns["name"][call] if closed is None else ""
@@ -34,8 +34,8 @@ def replay(log, epoll, at_ns=None) -> dict:
             if closed == epoll.description:
                 return {}
             listed = {key: mask for key, mask in listed.items() if key[1] != closed}
-        elif name == "epoll.poll" and time >= 0:
-            for stream, _ in columns["result"][call]:
+        elif name == "epoll.poll":
+            for stream, _ in log.raw_events(call):
                 key = (log.objects[stream].number, description[stream]) if stream >= 0 else None
                 if listed.get(key, 0) & masks.ONESHOT:
                     listed[key] &= ~masks.CONDITIONS
@@ -51,6 +51,23 @@ def replay(log, epoll, at_ns=None) -> dict:
         stream_of[one.number, one.description] = one
     return {(number, stream_of.get((number, end), log.objects[end]) if end is not None else None): mask
             for (number, end), mask in listed.items()}
+
+
+def _happenings(log, epoll, description):
+    """List what may have changed the list, in the order of steps: (time, call or None, closed description or None)."""
+    columns, (_, last, count) = log.columns(), slots(log)
+    found = [(last[call], columns["end_ns"][call], call, None) for call, which in enumerate(columns["epoll"])
+             if which >= 0 and description[which] == epoll.description and not columns["error"][call]
+             and columns["end_ns"][call] != STILL_IN_CALL]
+    for one in last_closed(log):
+        at = bisect_left(columns["start_ns"], one.closed_ns)
+        step = last[one.closed_by] if one.closed_by is not None else last[at] - 0.5 if at < len(log) else count
+        found.append((step, one.closed_ns, None, one.description))
+    found.sort(key=itemgetter(0))
+    times = [time for _, time, _, _ in found]
+    for at in range(len(times) - 2, -1, -1):  # what came before cannot have come later
+        times[at] = min(times[at], times[at + 1])
+    return [(time, call, closed) for time, (_, _, call, closed) in zip(times, found, strict=True)]
 
 
 def last_closed(log):

@@ -53,7 +53,8 @@ class _Plan:
         self.log, self.place, self.picture = log, place, Layout(place)
         self.description = [one.description for one in log.objects]
         self.picked = streams is not None
-        self.shown = {log.find(one).description for one in _as_list(streams)} if self.picked else \
+        picked = [log.find(one) for one in _as_list(streams)] if self.picked else ()
+        self.shown = {end for one in picked for end in (one.description, one.other_end)} if self.picked else \
             {one.description for one in log.objects if not one.internal}
         columns = log.columns()
         self.calls = list(zip(columns["name"], columns["stream"], columns["epoll"], strict=True))

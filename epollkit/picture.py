@@ -100,8 +100,11 @@ class Timeline:
         data = base64.b64encode(self.png()).decode("ascii")
         image = f'<img alt="{html.escape(story, quote=True)}" style="max-width: 100%" ' \
                 f'width="{round(ink.WIDTH * 100)}" src="data:image/png;base64,{data}">'
-        said = "".join(f"<p>Not seen: {html.escape(limit)}</p>" for limit in self.log.limits())
-        return {"text/html": image + said, "text/plain": story}
+        said = [f"Not seen: {limit}" for limit in self.log.limits()]
+        if boxed := [one.name for one in (*self.log.threads, *self.log.objects) if ink.printable(one.name) != one.name]:
+            said.append(f"Boxes stand for characters that no font here has, in {', '.join(boxed)}; "
+                        "a font such as Noto Sans CJK has them.")
+        return {"text/html": image + "".join(f"<p>{html.escape(one)}</p>" for one in said), "text/plain": story}
 
 
 def legend(plan) -> list:

@@ -172,12 +172,12 @@ class Recorder:
             if keep is not None:
                 try:
                     kept = keep(args if not kwargs else row.arguments(args, kwargs))
+                    if sends and kept and (kept[0].__class__ is not bytes or len(kept[0]) > HEAD):
+                        kept = shortened(kept)
                 except Exception:
-                    pass  # the arguments are wrong: the call itself says so
+                    kept = ()  # the arguments are wrong: the call itself says so
             if writes:
                 writing[thread] = index
-                if sends and kept and (kept[0].__class__ is not bytes or len(kept[0]) > HEAD):
-                    kept = self.guarded(shortened, kept) or ()
             elif writing:
                 self.guarded(self.streams.note, index)
             start = clock()
@@ -189,6 +189,8 @@ class Recorder:
                 failure = Failure(type(error).__name__, self.guarded(str, error), getattr(error, "errno", None) or 0)
                 if follow is not None:
                     self.guarded(follow, self.streams, index, row.arguments(args, kwargs), None, error, getframe(1))
+                if isinstance(error, TypeError):
+                    kept = ()  # whatever they were, they were no arguments for this call
                 write_down((thread, start, clock(), name, index, code, lasti, kept, failure))
                 if writes:
                     writing.pop(thread, None)

@@ -94,8 +94,12 @@ class Run:
         self.calls: list[Done] = []
         #: number → Held, for what is open now; every number that ever was; objects, closed ones included
         self.open, self.ever, self.sockets, self.epolls = {}, [], [], []
+        #: serial number → Held, for everything that ever was
+        self.held = {}
         #: (epoll, number) of every registration that succeeded, also of those that are gone
         self.registered = []
+        #: while this is set, the program does nothing that nobody can find out about later
+        self.is_plain = False
         self.spare = 50 + max(int(name) for name in os.listdir("/proc/self/fd"))
         self.serials = itertools.count()
 
@@ -104,6 +108,16 @@ class Run:
         for name, *choices in program:
             getattr(self, name)(*choices)
         return self
+
+    def plain_steps(self, program):
+        """Run steps that leave nothing behind which the kernel does not tell, and the objects do not either.
+
+        Of a second number for an epoll or an eventfd the kernel does not tell which other number it belongs to; an
+        object that is closed does not tell which number it had.
+        """
+        self.is_plain = True
+        self.steps(program)
+        self.is_plain = False
 
     def close_everything(self):
         """Close what the program has left open, whoever holds it."""
@@ -136,9 +150,12 @@ class Run:
         """Note that the last call opened *number*."""
         serial = next(self.serials)
         held = Held(serial, serial if like is None else like.description, kind)
-        self.open[number] = held
+        self.open[number] = self.held[serial] = held
         self.ever.append(number)
         self.calls[-1].made.append(held)
+
+    def may_dup(self, number):
+        return not (self.is_plain and number in self.of_kind("epoll", "eventfd"))
 
     def closed(self, number):
         if self.calls[-1].error is None:  # an object may be closed twice
@@ -231,7 +248,7 @@ class Run:
     @operation(48)
     def fromfd(self, which):
         number = self.number(which)
-        if number < 0:  # fromfd(-1) would make a new epoll
+        if number < 0 or self.is_plain:  # fromfd(-1) would make a new epoll
             return
         alias = self.call("epoll.fromfd", number, select.epoll.fromfd, number)
         if alias is not None:
@@ -241,6 +258,8 @@ class Run:
     @operation(48, often=3)
     def dup(self, which):
         number = self.number(which)
+        if not self.may_dup(number):
+            return
         like = self.open.get(number)
         new = self.call("os.dup", number, os.dup, number)
         if new is not None:
@@ -251,6 +270,8 @@ class Run:
     def dup2(self, which, onto, inheritable):
         number, target = self.number(which), self.spare + onto % 4 if onto >= 44 else self.number(min(onto, 43))
         if number < 0 or target < 0:  # os.dup2 then reports whatever error came last, wherever it came from
+            return
+        if not self.may_dup(number):
             return
         like = self.open.get(number)
         new = self.call("os.dup2", number, os.dup2, number, target, bool(inheritable))
@@ -387,7 +408,7 @@ class Run:
         self.looked()
 
     def close_object(self, kind, one):
-        if one is not None:
+        if one is not None and not self.is_plain:
             number = number_of(one)
             self.call(f"{kind}.close", number, one.close)
             self.closed(number)
@@ -405,7 +426,8 @@ class Run:
 
     @operation(12)
     def detach(self, which):
-        self.on_socket(which, "detach")
+        if not self.is_plain:
+            self.on_socket(which, "detach")
 
 
 def number_of(one) -> int:

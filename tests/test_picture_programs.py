@@ -12,6 +12,7 @@ import select
 import socket
 import threading
 import time
+from contextlib import suppress
 
 import epollkit
 from epollkit import kernel
@@ -416,7 +417,7 @@ def too_many_of_everything():
         r, w = pipes[-1]
         threads = []
         for n in range(20):
-            threads.append(start(f"worker {n}", lambda: epolls[n % 9].poll(0)))
+            threads.append(start(f"worker {n}", lambda n=n: epolls[n % 9].poll(0)))
             threads[-1].join()
         os.write(w, b"to the last one")
         epolls[0].poll()
@@ -647,8 +648,103 @@ def calls_1000():
     return many_calls(1000)
 
 
+def hand_over():
+    """Two threads, each of which goes on only when the other one sleeps: the same steps on every run."""
+    with epollkit.record() as log:
+        r, w = os.pipe()
+        ep = select.epoll()
+        ep.register(r, select.EPOLLIN)
+
+        def run_b():
+            ep.poll()
+            os.read(r, 64)
+            ep.poll()
+            os.read(r, 64)
+
+        b = start("B", run_b)
+        until_asleep(b, ep)
+        os.write(w, b"parcel")
+        wait_until(lambda: kernel.bytes_waiting(r) == 0)
+        until_asleep(b, ep)
+        os.close(w)
+        b.join()
+    ep.close()
+    close(r)
+    return log
+
+
+def random_program(chance):
+    """Make 5 to 120 calls at random, right and wrong ones, on streams of every kind; none of them can wait for ever."""
+    with epollkit.record() as log:
+        numbers, sockets, epolls = [], [], [select.epoll()]
+
+        def some():
+            return chance.choice([*numbers, *(s.fileno() for s in sockets if s.fileno() >= 0), 9999])
+
+        def make_pipe():
+            numbers.extend(os.pipe2(os.O_NONBLOCK))
+
+        def make_pair():
+            for one in socket.socketpair():
+                one.setblocking(False)
+                sockets.append(one)
+
+        def make_connection():
+            with socket.create_server(("127.0.0.1", 0)) as door:
+                sockets.append(socket.create_connection(door.getsockname()))
+                sockets.append(door.accept()[0])
+            for one in sockets[-2:]:
+                one.settimeout(0)
+
+        def end():
+            number = chance.choice(numbers)
+            numbers.remove(number)
+            os.close(number)
+
+        def register():
+            mask = chance.choice([0, 1, 4, 5, 7, 0x2001]) | chance.choice([0, 0, 1 << 30, 1 << 31])
+            chance.choice(epolls).register(chance.choice([some(), chance.choice(epolls)]), mask)
+
+        def in_a_thread():
+            target = chance.choice(epolls)
+
+            def ask():
+                with suppress(ValueError):  # it may be closed
+                    target.poll(0.001)
+
+            thread = threading.Thread(target=ask, name=f"thread {chance.randrange(3)}")
+            thread.start()
+            thread.join()
+
+        acts = [make_pipe, make_pair, make_connection, register, register, register, end, in_a_thread,
+                lambda: numbers.append(os.eventfd(chance.randrange(3), os.EFD_NONBLOCK)),
+                lambda: epolls.append(select.epoll()) if len(epolls) < 5 else None,
+                lambda: chance.choice(epolls).modify(some(), chance.choice([1, 4])),
+                lambda: chance.choice(epolls).unregister(some()),
+                lambda: chance.choice(epolls).close() if chance.random() < 0.2 else None,
+                lambda: numbers.append(os.dup(chance.choice(numbers))),
+                lambda: chance.choice(sockets).close(),
+                lambda: chance.choice(sockets).shutdown(chance.randrange(3)),
+                lambda: chance.choice(sockets).send(bytes(chance.choice([1, 100, 300_000]))),
+                lambda: chance.choice(sockets).recv(chance.choice([1, 1 << 20])),
+                *[lambda: os.write(chance.choice(numbers), bytes(chance.choice([0, 1, 8, 4096, 100_000])))] * 3,
+                *[lambda: os.read(chance.choice(numbers), chance.choice([1, 8, 1 << 20]))] * 3,
+                *[lambda: chance.choice(epolls).poll(0, chance.choice([-1, 1, 5]))] * 3]
+        for _ in range(chance.choice([5, 30, 120])):
+            try:
+                for _ in range(chance.choice([1, 1, 1, 20])):
+                    chance.choice(acts)() if chance.random() < 0.9 else os.write(some(), b"12345678")
+            except (OSError, ValueError, IndexError):
+                pass
+    for number in numbers:
+        os.close(number)
+    for one in (*sockets, *epolls):
+        one.close()
+    return log
+
+
 PROGRAMS = [asyncio_one, too_many_of_everything, busy_polling, wall_of_events, edge_triggered, datagrams_and_files,
-            strange_names, ten_lines, full_pipe, socketpair_filled, tcp_conversation, asyncio_five, asyncio_fifty, http_request,
-            eventfd_counts, epoll_in_epoll, one_shot, timed_out, still_asleep, refusals, dup_ghost, three_pipes,
-            eight_threads, one_call, two_calls, calls_30, calls_60, calls_120, calls_300, calls_1000, long_names,
-            chinese_names, byte_by_byte, moved_elsewhere, discarded]
+            strange_names, ten_lines, full_pipe, socketpair_filled, tcp_conversation, asyncio_five, asyncio_fifty,
+            http_request, eventfd_counts, epoll_in_epoll, one_shot, timed_out, still_asleep, refusals, dup_ghost,
+            three_pipes, eight_threads, one_call, two_calls, calls_30, calls_60, calls_120, calls_300, calls_1000,
+            long_names, chinese_names, byte_by_byte, moved_elsewhere, discarded]

@@ -1,14 +1,19 @@
 """Random programs: recorded they do what they do unrecorded, and the log says what the kernel says.
 
 Each program runs twice, once unrecorded and once recorded; after every call of the second run the kernel is asked for
-every interest list and every level.  There are 200 programs, the same ones each time; EPOLLKIT_PROGRAMS=5000 runs more.
+every interest list and every level.  There are 200 programs for each test, the same ones each time;
+EPOLLKIT_PROGRAMS=5000 runs more.  That the properties can fail is shown by faults that are planted in the recorder.
 """
 
 import os
+import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from programs import OPERATIONS, Run
@@ -19,7 +24,8 @@ from epollkit.log import Data, Stream
 
 settings.register_profile(
     "epollkit", max_examples=int(os.environ.get("EPOLLKIT_PROGRAMS", "200")), derandomize=True, database=None,
-    deadline=None, report_multiple_bugs=False, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+    deadline=None, report_multiple_bugs=False,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 settings.load_profile("epollkit")
 
 STEPS = st.one_of([st.tuples(st.just(name), *(st.integers(0, choices - 1) for choices in numbers))
@@ -53,17 +59,19 @@ def look(run) -> Seen:
 class Recorded:
     """A program that was run while it was recorded: its own account `run`, the `log`, and what the kernel said."""
 
-    def __init__(self, program, before=0):
-        """Run *program*; its first *before* steps are not recorded."""
-        self.seen = []
+    def __init__(self, program, path, before=0):
+        """Run *program*; its first *before* steps are not recorded.  The log may be saved at *path*."""
+        self.program, self.path, self.before, self.seen = program, path, before, []
         self.run = Run(lambda run: self.seen.append(look(run)))
         try:
-            self.run.steps(program[:before])
+            self.run.plain_steps(program[:before])
             self.at_the_start, made_before = dict(self.run.open), len(self.run.calls)
             with epollkit.record() as self.log:
                 self.run.steps(program[before:])
         finally:
             self.run.close_everything()
+        self.levels_at_the_end = {self.run.held[serial].description: level
+                                  for serial, level in self.seen[-1].levels.items()}
         self.calls, self.seen = self.run.calls[made_before:], self.seen[made_before:]
 
     @cached_property
@@ -100,12 +108,13 @@ def numbers_open():
 
 # What must hold.
 
-def gives_the_same(program, recorded):
+def gives_the_same(recorded):
     """Unrecorded and recorded: the same results, numbers, and errors, and nothing left open."""
     before = numbers_open()
     run = Run()
     try:
-        run.steps(program)
+        run.plain_steps(recorded.program[:recorded.before])
+        run.steps(recorded.program[recorded.before:])
     finally:
         run.close_everything()
     assert [done.outcome() for done in recorded.run.calls] == [done.outcome() for done in run.calls]
@@ -183,44 +192,116 @@ def has_the_kernels_levels(recorded):
 
 def keeps_account(recorded):
     """For each flow: what was there and was written, less what was read and thrown away, is what waits at the end."""
-    last, streams = recorded.seen[-1], recorded.streams
-    at_the_end = {streams[serial].description: level for serial, level in last.levels.items() if serial in streams}
+    held = {stream.description: recorded.run.held[serial].description for serial, stream in recorded.streams.items()}
     for flow in recorded.log.books[0]:
         elsewhere = sum(amount for _, amount, _ in flow.elsewhere)
         discarded = sum(amount for _, amount, _ in flow.discarded)
         level = flow.level(float("inf"))
         assert flow.start_level + flow.written - flow.read + elsewhere - discarded == level, flow
-        assert level == at_the_end.get(flow.sink, 0) or flow.sink is None, flow
+        assert level == recorded.levels_at_the_end.get(held.get(flow.sink), 0) or flow.sink is None, flow
         assert not flow.elsewhere, flow
 
 
 def lacks_nothing(recorded):
     """All these calls can be seen, and the log does not say otherwise."""
-    assert recorded.log.limits() == []
+    assert recorded.before or recorded.log.limits() == []
 
 
-def can_be_saved(recorded, path):
+def can_be_saved(recorded):
     """A log that was saved and loaded is the same log, and says the same."""
-    loaded = epollkit.Log.load(recorded.log.save(path))
+    loaded = epollkit.Log.load(recorded.log.save(recorded.path))
     assert loaded == recorded.log
     assert list(loaded) == list(recorded.log)
     assert loaded.summary() == recorded.log.summary()
     assert loaded.buffer_events() == recorded.log.buffer_events()
 
 
+PROPERTIES = [gives_the_same, has_every_call, knows_what_each_number_stood_for, has_the_kernels_interest_lists,
+              has_the_kernels_levels, keeps_account, lacks_nothing, can_be_saved]
+
+
 def check(program, path, before=0):
-    """Run *program* and hold everything against it that must hold."""
-    recorded = Recorded(program, before)
-    gives_the_same(program, recorded)
-    has_every_call(recorded)
-    knows_what_each_number_stood_for(recorded)
-    has_the_kernels_interest_lists(recorded)
-    has_the_kernels_levels(recorded)
-    keeps_account(recorded)
-    lacks_nothing(recorded)
-    can_be_saved(recorded, path)
+    """Run *program*, recorded but for its first *before* steps, and hold it against every property."""
+    recorded = Recorded(program, path, before)
+    for holds in PROPERTIES:
+        holds(recorded)
 
 
 @given(program=PROGRAMS)
 def test_a_recording_changes_nothing_and_says_what_the_kernel_says(program, tmp_path):
     check([("pipe", 0), ("epoll",), *program], tmp_path / "log.jsonl")
+
+
+@given(program=PROGRAMS, before=st.integers(1, 20))
+def test_so_it_is_with_streams_that_were_open_before(program, before, tmp_path):
+    """What was made before the block comes into the recording when it is touched there, with what it holds by then."""
+    check([("pipe", 0), ("epoll",), *program], tmp_path / "log.jsonl", before)
+
+
+# Faults, planted in a process of its own, and the property that must catch each.
+
+LOST = """
+def watch(self, row, original, watch=recorder.Recorder.watch):
+    watched, calls = watch(self, row, original), itertools.count()
+    return watched if row.name != "os.write" else lambda *args: (original if next(calls) == 2 else watched)(*args)
+
+recorder.Recorder.watch = watch
+"""
+CHANGED = """
+def watch(self, row, original, watch=recorder.Recorder.watch):
+    watched = watch(self, row, original)
+    def changed(*args):
+        try:
+            return watched(*args)
+        except BlockingIOError:
+            raise OSError(errno.EIO, os.strerror(errno.EIO)) from None
+    return changed if row.name == "os.read" else watched
+
+recorder.Recorder.watch = watch
+"""
+SPOILED = """
+def freeze(of, freeze=recorder.freeze):
+    freeze(of)
+    columns = of.log.columns()
+    for call, name in enumerate(columns["name"]):
+        if {which}:
+            {spoil}
+            break
+
+recorder.freeze = freeze
+"""
+HUNT = """
+for seed in range({programs}):
+    recorded = judges.Recorded(programs.draw(seed), pathlib.Path({path!r}))
+    for holds in judges.PROPERTIES:
+        try:
+            holds(recorded)
+        except Exception:
+            print(holds.__name__)
+"""
+FAULTS = {
+    "none": ("", set()),
+    "a lost call": (LOST, {has_every_call}),
+    "a wrong level": (SPOILED.format(which='name == "os.write" and not columns["error"][call]',
+                                     spoil='columns["moved"][call] += 1'), {has_the_kernels_levels, keeps_account}),
+    "a changed errno, in the program": (CHANGED, {gives_the_same}),
+    "a changed errno, in the log": (SPOILED.format(which='columns["errno"][call]',
+                                                   spoil='columns["errno"][call] = errno.EIO'), {has_every_call}),
+    "a wrong mask": (SPOILED.format(which='name == "epoll.register" and not columns["error"][call]',
+                                    spoil='number, mask = columns["arguments"][call]; '
+                                          'columns["arguments"][call] = (number, mask ^ 1)'),
+                     {has_the_kernels_interest_lists}),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_caught(fault, tmp_path):
+    planted, expected = FAULTS[fault]
+    source = "\n".join([
+        "import errno, itertools, os, pathlib", "import programs, test_properties as judges",
+        "from epollkit import recorder", planted, HUNT.format(programs=12, path=str(tmp_path / "log.jsonl"))])
+    hunt = subprocess.run([sys.executable, "-c", source], cwd=Path(__file__).parent, capture_output=True, text=True)
+    assert hunt.returncode == 0, hunt.stderr
+    caught = set(hunt.stdout.split())
+    assert caught >= {holds.__name__ for holds in expected}
+    assert bool(caught) == bool(expected)

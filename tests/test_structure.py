@@ -1,0 +1,113 @@
+"""The shape of the package: who may import whom, how long a chapter may be, what an import brings along."""
+
+import ast
+import pkgutil
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import epollkit
+
+PACKAGE = Path(epollkit.__file__).parent
+SOURCES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.glob("*.py")}
+
+#: module → those of ours that it may import, in the order in which a learner reads them
+MAY_IMPORT = {
+    "masks": "",
+    "kernel": "masks",
+    "traffic": "masks",
+    "interest": "masks traffic",
+    "sleepers": "masks traffic",
+    "account": "masks traffic",
+    "saved": "",
+    "story": "masks traffic account",
+    "log": "masks traffic interest sleepers account saved story",
+    "source": "log",
+    "identity": "kernel source traffic",
+    "calls": "kernel traffic",
+    "merge": "kernel traffic calls source log",
+    "recorder": "kernel traffic calls identity merge log source",
+    "axis": "account story",
+    "lanes": "masks account story axis",
+    "ink": "axis lanes",
+    "picture": "ink lanes story",
+    "__init__": "masks log recorder picture",
+    "__main__": "",
+}
+DRAWING = {"axis", "lanes", "ink", "picture"}
+
+
+def imports(tree):
+    """Return what a module imports: names of ours, and top-level names of others, inside functions too."""
+    ours, others = set(), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            others |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            if node.level == 0:
+                others.add(node.module.partition(".")[0])
+            elif node.module is None:
+                ours |= {alias.name for alias in node.names}
+            else:
+                ours.add(node.module)
+    return ours, others
+
+
+def test_the_table_has_every_module():
+    assert MAY_IMPORT.keys() == SOURCES.keys()
+
+
+@pytest.mark.parametrize("module", MAY_IMPORT)
+def test_imports_only_what_the_table_allows(module):
+    ours, others = imports(SOURCES[module])
+    assert ours <= set(MAY_IMPORT[module].split())
+    allowed = {"matplotlib", "numpy"} if module in DRAWING else set()
+    assert others - set(sys.stdlib_module_names) <= allowed
+
+
+def test_the_table_has_no_circle():
+    done = set()
+    while rest := MAY_IMPORT.keys() - done:
+        free = {module for module in rest if set(MAY_IMPORT[module].split()) <= done}
+        assert free, f"these import each other: {sorted(rest)}"
+        done |= free
+
+
+@pytest.mark.parametrize("module", MAY_IMPORT)
+def test_a_chapter_is_short(module):
+    assert len((PACKAGE / f"{module}.py").read_text(encoding="utf-8").splitlines()) <= 350
+
+
+def test_no_public_function_bears_the_name_of_a_module():
+    functions = {node.name for tree in SOURCES.values() for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert not functions & SOURCES.keys()
+
+
+def test_every_module_opens_with_what_it_is_about():
+    assert [name for name, tree in SOURCES.items() if not ast.get_docstring(tree)] == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_modules_can_be_imported_in_any_order(seed):
+    names = [module.name for module in pkgutil.iter_modules([str(PACKAGE)])]
+    random.Random(seed).shuffle(names)
+    names.remove("__main__")
+    program = "".join(f"import epollkit.{name}\n" for name in names) + """
+import epollkit
+for name in epollkit.__all__:
+    assert callable(getattr(epollkit, name)), name
+with epollkit.record() as log:
+    import os
+    for end in os.pipe():
+        os.close(end)
+assert len(log) == 3 and epollkit.names(1) == "EPOLLIN" and epollkit.timeline(log).png()
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True)
+
+
+def test_recording_needs_no_drawing_library():
+    program = "import sys, epollkit\nassert not {'matplotlib', 'numpy', 'ipywidgets', 'IPython'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -23,9 +23,8 @@ from dataclasses import dataclass, field
 from math import inf
 from operator import itemgetter
 
-from .traffic import READS as READS
 from .traffic import STILL_IN_CALL
-from .traffic import WRITES as WRITES
+
 
 @dataclass
 class Flow:
@@ -163,9 +162,9 @@ class _Account:
             self.sleeping.remove(call)
         if moved and self.full:
             self.becomes_full(False)
-        if self.closed:
+        if self.closed and moved > early:
             self.flow.discarded.append((self.position, moved - early, call))
-        else:
+        elif not self.closed:
             self.change(moved - early)
         if call in self.traffic.cut_short:
             self.becomes_full(True)

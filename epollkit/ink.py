@@ -5,24 +5,21 @@ Facts about matplotlib
 * One artist for each call is slow; one collection for all calls of a kind is not.  A hundred calls are narrower than
   their names: then a thread's lane shows, in a row for each kind of call, how much of each column of pixels it takes.
 * Text knows nothing of other text.  Who wants none of it to overlap must keep a list of what is taken.
-* A ``$`` in a text starts a formula, and a character that no font has is drawn as a box, with a warning.
+* A ``$`` in a text starts a formula; a character that no font has is drawn as a box, with a warning.
 
 What we do about them
 ---------------------
 Everything is measured in inches, from the upper left corner of the lanes.  A label has a few places where it may stand
-and takes the first that is free.  Colors come from the palette of Okabe and Ito, made lighter, under dark text; none of
-them is the only cue.
+and takes the first that is free.  Colors are Okabe and Ito's, made lighter, under dark text, and never the only cue.
 """
 
 from functools import lru_cache
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.patheffects import withStroke
-from matplotlib.textpath import TextToPath
 
 from .axis import COLUMNS, Grid, envelope, named, share
 from .story import SHORT, SHOWN, brief
@@ -54,9 +51,7 @@ class Ink:
     def __init__(self, plan, head):
         self.plan, self.scale = plan, ROOM / plan.place.width
         self.taken, self.crossed = Grid(), Grid()  # where nothing may be written, and where nothing should
-        height = head + plan.height + FOOT
-        self.figure = Figure(figsize=(WIDTH, height), facecolor=PAPER)
-        FigureCanvasAgg(self.figure)
+        self.figure = Figure(figsize=(WIDTH, head + plan.height + FOOT), facecolor=PAPER)
         self.axes = self.figure.add_axes((0, 0, 1, 1), xlim=(-LABELS, WIDTH - LABELS), ylim=(plan.height + FOOT, -head))
         self.axes.set_axis_off()
         for lane in plan.lanes:
@@ -79,10 +74,7 @@ class Ink:
                        **({"va": "center", "zorder": 6} | style))
 
     def _write(self, x, y, texts, size, color, places, weight="normal"):
-        """Put the first of *texts* that fits at the first of *places* where it meets nothing, or at least no text.
-
-        Returns whether there was such a place.
-        """
+        """Put one of *texts* at one of *places* where it meets nothing, or at least no text; return whether it did."""
         for avoided, behind in ((self.crossed, None), (self.taken, HALO)):
             for text in texts:
                 width, height = measure(text, size, weight)
@@ -201,9 +193,8 @@ class Ink:
             bad, half = ends in ("refused", "failed"), (right - left) / 2
             weight = "bold" if bad or ends == "timed out" else "normal"
             places = [(0, 0, "center"), (half, 0, "right"), (-half, 0, "left")]
-            for size in (7, 6):
-                if self._write((left + right) / 2, y, texts, size, BUFFER if bad else FAINT, places, weight):
-                    break
+            any(self._write((left + right) / 2, y, texts, size, BUFFER if bad else FAINT, places, weight)
+                for size in (7, 6))
 
     def _rows(self):
         """Give each kind of call a row, and show how much of each column of pixels it takes."""
@@ -329,18 +320,25 @@ def _fonts():
 
 
 @lru_cache(4096)
+def _advance(char, weight="normal"):
+    """Return how wide a character is, in units of the font size; 0 if no font here has it."""
+    for family in _fonts():
+        font = get_font(findfont(FontProperties(family=family, weight=weight)))
+        if font.get_char_index(ord(char)):
+            font.set_size(100, 72)
+            return font.load_char(ord(char)).linearHoriAdvance / 65536 / 100
+    return 0
+
+
 def printable(text):
     """Put a box in the place of each character that no font here has."""
-    fonts = [get_font(findfont(name)) for name in _fonts()]
-    return "".join(c if c == "\n" or any(font.get_char_index(ord(c)) for font in fonts) else "□" for c in text)
+    return "".join(char if char == "\n" or _advance(char) else "□" for char in text)
 
 
-@lru_cache(4096)
 def measure(text, size, weight="normal"):
     """Return how wide and how high *text* is, in inches."""
-    lines, font = printable(text).split("\n"), FontProperties(family=_fonts(), size=size, weight=weight)
-    widths = [TextToPath().get_text_width_height_descent(line, font, False)[0] for line in lines]
-    return max(widths) / 72, size * 0.0150 * len(lines)
+    lines = printable(text).split("\n")
+    return max(sum(_advance(char, weight) for char in line) for line in lines) * size / 72, size * 0.0150 * len(lines)
 
 
 def _cut(text, size, weight, room):

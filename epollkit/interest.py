@@ -26,6 +26,9 @@ def replay(log, epoll, at_ns=None) -> dict:
     description = [one.description for one in log.objects]
     listed = {(number, description[stream] if stream is not None else None): mask
               for number, stream, mask in epoll.start_list}
+    numbers = {}  # the keys of each open file description
+    for key in listed:
+        numbers.setdefault(key[1], set()).add(key)
     for time, call, closed in _happenings(log, epoll, description):
         if time > until:
             break
@@ -33,7 +36,8 @@ def replay(log, epoll, at_ns=None) -> dict:
         if closed is not None:
             if closed == epoll.description:
                 return {}
-            listed = {key: mask for key, mask in listed.items() if key[1] != closed}
+            for key in numbers.pop(closed, ()):
+                listed.pop(key, None)
         elif name == "epoll.poll":
             for stream, _ in log.raw_events(call):
                 key = (log.objects[stream].number, description[stream]) if stream >= 0 else None
@@ -46,6 +50,7 @@ def replay(log, epoll, at_ns=None) -> dict:
                 listed.pop(key, None)
             else:
                 listed[key] = columns["arguments"][call][1] | masks.ALWAYS
+                numbers.setdefault(key[1], set()).add(key)
     stream_of = {}
     for one in log.objects:  # of several streams that share number and description, the last
         stream_of[one.number, one.description] = one

@@ -37,7 +37,7 @@ except ImportError:  # not Linux: record() says so
     fcntl = termios = None
 
 SIOCOUTQNSD = 0x894B
-NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, UDIAG_SHOW_PEER = 4, 20, 4
+NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, REQUEST_DUMP, UDIAG_SHOW_PEER, UNIX_DIAG_PEER = 4, 20, 0x301, 4, 2
 WAITS_IN = {"x86_64": {7, 23, 270, 271}, "aarch64": {72, 73}}.get(platform.machine(), set())  # poll and select
 
 
@@ -87,7 +87,8 @@ def interest_list(epoll) -> tuple[Entry, ...]:
 def identity(number: int) -> Identity:
     """Tell what the file descriptor *number* stands for.
 
-    `kind` is one of pipe, unix (a stream), tcp, udp, socket (any other), eventfd, epoll, file, other.  Raises OSError (EBADF) if nothing is open under that number.
+    `kind` is one of pipe, unix (a stream), tcp, udp, socket (any other), eventfd, epoll, file, other.  Raises OSError
+    (EBADF) if nothing is open under that number.
     """
     try:
         text = os.readlink(f"/proc/self/fd/{number}")
@@ -125,6 +126,11 @@ def inode(number: int) -> int:
         return os.fstat(number).st_ino
     except OSError:
         return 0
+
+
+def is_nonblocking(number: int) -> bool:
+    """Tell whether O_NONBLOCK is set for the open file description behind *number*.  *Source:* F_GETFL, fcntl(2)."""
+    return bool(fcntl.fcntl(number, fcntl.F_GETFL) & os.O_NONBLOCK)
 
 
 @contextmanager
@@ -170,25 +176,33 @@ def is_called_from_here(number: int) -> bool:
         return struct.unpack("3i", sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12))[0] == os.getpid()
 
 
-def peer_inode(number: int) -> int:
-    """Return the inode of the socket at the other end of the unix socket *number*; 0 where the kernel does not tell.
+def unix_peers() -> dict[int, int]:
+    """Return for each connected unix socket of this network namespace: its inode → the inode of the other end.
 
-    *Source:* sock_diag(7), UDIAG_SHOW_PEER.
+    Empty where the kernel does not tell.  *Source:* sock_diag(7), UDIAG_SHOW_PEER.
     """
+    peers = {}
     try:
         with closing(_socket.socket(_socket.AF_NETLINK, _socket.SOCK_DGRAM, NETLINK_SOCK_DIAG)) as sock:
-            sock.send(struct.pack("=IHHII BBHIIIII", 40, SOCK_DIAG_BY_FAMILY, 1, 0, 0, _socket.AF_UNIX, 0, 0,
-                                  0xFFFFFFFF, inode(number), UDIAG_SHOW_PEER, 0xFFFFFFFF, 0xFFFFFFFF))
-            answer = sock.recv(4096)
+            sock.send(struct.pack("=IHHII BBHIIIII", 40, SOCK_DIAG_BY_FAMILY, REQUEST_DUMP, 0, 0, _socket.AF_UNIX, 0, 0,
+                                  0xFFFFFFFF, 0, UDIAG_SHOW_PEER, 0, 0))
+            while answer := sock.recv(1 << 16):
+                while answer:  # a header of 16 bytes, 16 about the socket, then the attributes: 4 each, and a value
+                    length, kind = struct.unpack_from("=IH", answer)
+                    if kind != SOCK_DIAG_BY_FAMILY:
+                        return peers
+                    if length >= 40:
+                        own, *_, attribute, peer = struct.unpack_from("=IIIHHI", answer, 20)
+                        peers[own] = peer if attribute == UNIX_DIAG_PEER else 0
+                    answer = answer[length:]
     except OSError:
-        return 0
-    told = len(answer) >= 40 and struct.unpack_from("=H", answer, 4)[0] == SOCK_DIAG_BY_FAMILY
-    return struct.unpack_from("=I", answer, 36)[0] if told else 0
+        pass
+    return peers
 
 
 def other_ends() -> dict[int, int]:
     """Find the two ends of each channel that has both of them in this process: a number → the number at the other end."""
-    ends, found = {}, {}
+    ends, found, peers = {}, {}, None
     for number in sorted(int(name) for name in os.listdir("/proc/self/fd")):
         try:
             who = identity(number)
@@ -197,7 +211,9 @@ def other_ends() -> dict[int, int]:
             elif who.kind == "tcp":
                 own, other = addresses(number)
             elif who.kind == "unix":
-                own, other = inode(number), peer_inode(number)
+                peers = unix_peers() if peers is None else peers
+                own = inode(number)
+                other = peers.get(own)
             else:
                 continue
         except OSError:  # closed since the list was read
@@ -268,8 +284,8 @@ def readiness(stream, mask: int = select.POLLIN | select.POLLOUT if hasattr(sele
 def is_asleep(thread, stream) -> bool | None:
     """Tell whether a thread of this process sleeps in a system call on *stream*.
 
-    *thread* is a ``threading.Thread`` that was started, or its native id.  Compares the call's first argument with the number of
-    *stream*; a thread that sleeps in poll(2) or select(2) counts too, since a socket with a timeout waits there.
+    *thread* is a ``threading.Thread`` that was started, or its native id.  Compares the call's first argument with the
+    number of *stream*; a thread that sleeps in poll(2) or select(2) counts too, since a socket with a timeout waits there.
     Returns None where the kernel does not let one ask.
 
     *Source:* proc_pid_syscall(5).

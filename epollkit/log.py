@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from . import saved
+from . import saved, story
 from .account import balance
 from .interest import replay
 from .sleepers import find_sleepers
@@ -314,25 +314,11 @@ class Log(Sequence):
 
     def limits(self) -> list[str]:
         """Say in words what this recording could not see.  An empty list: nothing that matters is missing."""
-        said = list(self.remarks)
-        said += [f"{one.name} was closed here, but somebody else, as another process, still holds it open."
-                 for one in self.streams if one.held_elsewhere]
-        for flow in self.books[0]:
-            came = sum(n for _, n, _ in flow.elsewhere if n > 0)
-            went = -sum(n for _, n, _ in flow.elsewhere if n < 0)
-            for amount, what in ((came, "came from elsewhere"), (went, "went elsewhere")):
-                if amount:
-                    said.append(f"{self.channel_name(flow)}: {amount:,} {flow.unit} {what} "
-                                "(another process, or code that makes its calls in C).")
-        for one in self.streams:
-            if one.kind == "udp":
-                said.append(f"{one.name}: datagrams are not counted as a level.")
-        return said
+        return story.unseen(self)
 
     def summary(self, most=60) -> str:
         """Tell the story in words, step by step, without times.  After *most* lines it only counts."""
-        from .story import tell
-        return tell(self, most)
+        return story.tell(self, most)
 
     # on disk
 

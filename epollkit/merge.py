@@ -36,7 +36,8 @@ def freeze(recorder):
     rows, awake = collect(recorder)
     things = [streams.things[index] for index in sorted(streams.things)]
     names, sources = _names(things), Sources()
-    made, closed = fill(log.columns(), rows, things, sources)
+    before = {one.number: one.index for one in reversed(things) if one.opened_ns is None}
+    made, closed = fill(log.columns(), rows, things, sources, before)
     log.awake_at_the_end = {rows.index(row) for row in awake}
     log.threads = tuple(Thread(index, *recorder.threads[index]) for index in sorted(recorder.threads))
     log.notes = sorted(streams.notes, key=lambda note: note[2])
@@ -45,8 +46,7 @@ def freeze(recorder):
         one.index, one.kind, one.role, names[one.index], one.number, one.description, one.other_end, one.opened_ns,
         one.closed_ns, made.get(one.index), closed.get(one.index), one.internal, one.readable, one.writable,
         one.held_elsewhere, one.address, one.start_level,
-        tuple((number, _there_before(things, number, one), mask) for number, mask, _ in one.start_list))
-        for one in things)
+        tuple((number, before.get(number), mask) for number, mask, _ in one.start_list)) for one in things)
     log.remarks = [f"{names[index]} was closed by a call that was not seen (by C code, or when its object was dropped)."
                    for index in sorted(streams.unseen)]
     log.remarks += dict.fromkeys(recorder.remarks)
@@ -80,8 +80,11 @@ def _is_awake(recorder, entry, alive):
     return native in alive and index >= 0 and kernel.is_asleep(native, recorder.streams.things[index].number) is False
 
 
-def fill(columns, rows, things, sources):
-    """Write the columns.  Returns which call made, and which closed, each thing."""
+def fill(columns, rows, things, sources, before):
+    """Write the columns.  Returns which call made, and which closed, each thing.
+
+    *before* tells what had a number before the block.
+    """
     if not rows:
         return {}, {}
     threads, starts, ends, names, streams, codes, lastis, arguments, results = map(list, zip(*rows, strict=True))
@@ -131,7 +134,8 @@ def fill(columns, rows, things, sources):
     lines = {place: -1 if code is None else sources.line(code, lasti)
              for place, (code, lasti) in dict(zip(places, zip(codes, lastis, strict=True), strict=True)).items()}
     for call in polls:
-        events = tuple((_meant(number, registered, things, epolls[call], ends[call]), mask)
+        epoll = things[epolls[call]].description
+        events = tuple((_meant(number, registered.get((epoll, number), ()), ends[call], before), mask)
                        for number, mask in results[call])
         results[call] = shared.setdefault(events, events)
     for name, values in zip(COLUMNS, (names, threads, starts, ends, streams, epolls, arguments, results, errors, errnos,
@@ -146,18 +150,10 @@ def _plain(arguments, shared):
     return shared.setdefault(plain, plain)
 
 
-def _meant(number, registered, things, epoll, until):
+def _meant(number, registrations, until, before):
     """Find the stream that *number* meant to an epoll when its poll came back: the one registered last, −1 for unknown."""
-    registrations = registered.get((things[epoll].description, number), ())
-    at = bisect_right(registrations, until, key=lambda one: one[0])
-    if at:
-        return registrations[at - 1][1]
-    return -1 if (there := _there_before(things, number, things[epoll])) is None else there
-
-
-def _there_before(things, number, epoll):
-    """Find what had *number* when *epoll* came into the recording."""
-    return next((one.index for one in things if one.number == number and one.opened_ns is None), None)
+    at = bisect_right(registrations, until, key=itemgetter(0))
+    return registrations[at - 1][1] if at else before.get(number, -1)
 
 
 def _may_sleep(thing, name, start, kept):
@@ -205,15 +201,16 @@ def _length(data):
 
 def _names(things):
     """Name each thing: as the program does, else by kind and place; no two alike."""
-    given, counts, channels, taken = {}, {}, {}, set()
+    given, counts, channels, taken, found = {}, {}, {}, {}, {}
     for thing in things:
         name = thing.given_name
         if name is None and thing.chain:
-            name = names_given(thing.chain)
+            place = tuple((id(code), lasti) for code, lasti in thing.chain)
+            name = found[place] if place in found else found.setdefault(place, names_given(thing.chain))
             if isinstance(name, list):
                 name = name[thing.place] if thing.place is not None and thing.place < len(name) else None
-            elif thing.place is not None and thing.role != "accepted":
-                name = None
+            elif name is not None and thing.place is not None:
+                name = f"{name}[{thing.place}]"
         if name is None:
             channel = channels.get(thing.other_end) if thing.other_end is not None else None
             if channel is None or channel[0] != thing.kind:
@@ -222,9 +219,10 @@ def _names(things):
             channels[thing.description] = channel
             role = "server" if thing.role == "accepted" else thing.role
             name = f"{thing.kind} {channel[1]} {role}".strip()
-        unique, again = name, 2
+        unique = name
         while unique in taken:
-            unique, again = f"{name} ({again})", again + 1
-        taken.add(unique)
+            taken[name] += 1
+            unique = f"{name} ({taken[name]})"
+        taken[unique] = 1
         given[thing.index] = unique
     return given

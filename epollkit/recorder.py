@@ -26,9 +26,9 @@ from operator import index as as_number
 
 from . import kernel
 from .calls import HEAD, Failure, shortened, table
-from .identity import Streams
 from .log import Log
 from .merge import freeze
+from .scope import Streams
 from .traffic import STILL_IN_CALL, WRITES
 
 _active = None
@@ -48,8 +48,9 @@ def record(*streams, clock=time.perf_counter_ns, **named) -> "Recorder":
     """
     if not kernel.is_linux():
         raise RuntimeError(
-            f"record() needs Linux: epoll is an interface of the Linux kernel, and this is {platform.system() or 'unknown'}. "
-            "Open the course on Binder, in the dev container, or under WSL 2; README.md says how.")
+            f"record() needs Linux: epoll is an interface of the Linux kernel, and this is "
+            f"{platform.system() or 'unknown'}. Open the course on Binder, in the dev container, or under WSL 2; "
+            "README.md says how.")
     named = [(None, one) for one in streams] + list(named.items())
     for _, one in named:
         try:
@@ -87,7 +88,8 @@ class Recorder:
         self.log.header |= {"wall_clock_s": time.time(), "start_ns": self.clock(), "kernel": platform.release(),
                             "python": platform.python_version(), "page_size": os.sysconf("SC_PAGESIZE")}
         for name, one in self.named:
-            self.streams.adopt(kernel.number_of(one), None).given_name = name
+            thing = self.streams.things[self.streams.find(kernel.number_of(one), caller)]
+            thing.given_name = name or thing.given_name
         if not _hooked:
             os.register_at_fork(after_in_child=_restore_in_child)
             _hooked = True

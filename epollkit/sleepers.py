@@ -152,7 +152,8 @@ class _Causes:
         if at < 0 or not self.starts[flow.writes[at]] < self.ends[flow.writes[at]] <= began:
             return False
         call, reads = flow.writes[at], self.spans[flow, "reads"]
-        return call in flow.cut_short and not reads.any_touching(self.starts[call], began) and reads.starts_between(began, ended)
+        return call in flow.cut_short and not reads.any_touching(self.starts[call], began) \
+            and reads.starts_between(began, ended)
 
     def ends_later(self, flow, end, began, ended) -> bool:
         return flow is not None and self.spans[flow, end].starts_between(began, ended) \

@@ -9,6 +9,7 @@ from itertools import groupby, islice, takewhile
 from math import inf
 
 from . import account, masks
+from .traffic import READS, WRITES
 
 LONG_RUN = 8
 EAGAIN = 11
@@ -33,6 +34,24 @@ def tell(log, most=60) -> str:
     if told < last:
         lines.append(f"… and {count(last - told, 'more step')}.")
     return "\n".join(lines + [f"Not seen: {limit}" for limit in log.limits()])
+
+
+def unseen(log) -> list[str]:
+    """Say what *log* could not see, a sentence for each thing."""
+    said = list(log.remarks)
+    said += [f"{one.name} was closed here, but somebody else, as another process, still holds it open."
+             for one in log.streams if one.held_elsewhere]
+    for flow in log.books[0]:
+        came = sum(n for _, n, _ in flow.elsewhere if n > 0)
+        went = -sum(n for _, n, _ in flow.elsewhere if n < 0)
+        for amount, what in ((came, "came from elsewhere"), (went, "went elsewhere")):
+            if amount:
+                said.append(f"{log.channel_name(flow)}: {amount:,} {flow.unit} {what} "
+                            "(another process, or code that makes its calls in C).")
+    for one in log.streams:
+        if one.kind == "udp":
+            said.append(f"{one.name}: datagrams are not counted as a level.")
+    return said
 
 
 def opening(log) -> str:
@@ -182,7 +201,7 @@ SHORT = {"register": "reg.", "unregister": "unr.", "modify": "mod.", "socketpair
 
 def brief(name, most=18) -> str:
     """Shorten a long name in the middle: its end tells as much as its beginning."""
-    return name if len(name) <= most else f"{name[:most // 2]}…{name[-(most - most // 2 - 1):]}"
+    return name if len(name) <= most else f"{name[:most // 2]}…{name[len(name) - (most - most // 2 - 1):]}"
 
 
 def details(call, ends) -> tuple:
@@ -204,11 +223,11 @@ def details(call, ends) -> tuple:
         return (brief(call.result.name),)
     unit = "" if call.stream is not None and call.stream.kind == "eventfd" else " B"
     moved, data = call.bytes_moved, [one for one in (call.result, *call.arguments[:1]) if _is_data(one)]
-    if call.name in account.READS and ends == "returned":
+    if call.name in READS and ends == "returned":
         if moved or not data:
             return (f"{moved:,}{unit}",)
         return (f"{data[0].length:,} B peeked",) if data[0].length else ("b'' = end", "end")
-    if call.name in account.WRITES and word not in ("connect", "connect_ex"):
+    if call.name in WRITES and word not in ("connect", "connect_ex"):
         wanted = data[0].length if data and unit else moved
         if moved < wanted and ends != "open":
             return f"{moved:,} of {wanted:,} B", f"{moved:,} B"

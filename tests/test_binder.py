@@ -1,4 +1,4 @@
-"""Binder: the links lead to the notebooks, and what Binder builds from this repository has the course in it."""
+"""Binder: the links lead to the notebooks, and what Binder builds has the course in it.  And TEACHING.md keeps its word."""
 
 import importlib.util
 import os
@@ -152,3 +152,31 @@ def test_binder_installs_nothing_that_environment_yml_does_not_name(dockerfile):
 
 def test_postbuild_is_a_script_that_bash_can_read():
     assert run("bash", "-n", "postBuild").returncode == 0
+
+
+# The page for teachers.
+
+TEACHING = (ROOT / "TEACHING.md").read_text(encoding="utf-8")
+
+
+def test_the_page_for_teachers_names_the_notebooks_that_exist_and_helps_with_each():
+    assert sorted(set(re.findall(r"\]\((notebooks/[^)]+)\)", TEACHING))) == NOTEBOOKS[:3]
+    stuck = TEACHING[TEACHING.index("## If stuck"):TEACHING.index("## Where the answers are")]
+    assert re.findall(r"^\* \*\*(\d\d)\*\*:", stuck, re.MULTILINE) == [Path(name).name[:2] for name in NOTEBOOKS[:3]]
+
+
+def test_the_plan_takes_ninety_minutes():
+    assert sum(map(int, re.findall(r"^\| (\d+) \|", TEACHING, re.MULTILINE))) == 90
+
+
+def test_the_headings_and_cells_that_the_plan_names_are_in_the_notebooks():
+    said = "".join((ROOT / notebook).read_text(encoding="utf-8") for notebook in NOTEBOOKS[:3])
+    plan = TEACHING[TEACHING.index("## The plan"):TEACHING.index("### Two predictions")]
+    for words in re.findall(r'"([^"]+)"', plan):
+        assert words.lower() in said.lower(), words
+
+
+@pytest.mark.parametrize("which, expected", [(0, "3 answers in 0 s"), (1, "['EPOLLOUT']")])
+def test_the_predictions_for_the_class_come_out_as_it_says(which, expected):
+    program = re.findall(r"```python\n(.*?)```", TEACHING, re.DOTALL)[which]
+    assert run(sys.executable, "-c", program).stdout.strip() == expected

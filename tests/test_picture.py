@@ -10,6 +10,7 @@ import sys
 from itertools import pairwise
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.text import Text
 from test_picture_programs import PROGRAMS, asyncio_echo, hand_over, many_calls, random_program, start, until_asleep
@@ -408,7 +409,7 @@ def test_an_unused_channel_says_so(logs):
 def test_no_text_runs_into_another_or_over_the_edge(drawn, name, axis):
     figure = drawn[name, axis].figure
     figure.set_dpi(150)
-    renderer = figure.canvas.get_renderer()
+    renderer = FigureCanvasAgg(figure).get_renderer()
     width, height = (size * 150 for size in figure.get_size_inches())
     boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in figure.findobj(Text) if text.get_text()]
     assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 6
@@ -488,7 +489,7 @@ def test_names_that_mean_something_to_a_drawing_library_or_a_page_are_only_names
 
 def test_characters_without_a_font_are_boxes_and_the_page_says_so(drawn, logs, monkeypatch):
     def forget():
-        for cached in (ink._fonts, ink.printable, ink.measure):
+        for cached in (ink._fonts, ink._advance):
             cached.cache_clear()
 
     forget()
@@ -581,7 +582,7 @@ def test_the_first_picture_of_a_process_needs_no_pyplot_and_prints_nothing():
 
 # whatever is in a log
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(12))
 def test_a_random_program_can_be_drawn(seed, tmp_path):
     log = random_program(random.Random(seed))
     for axis in ("steps", "time"):

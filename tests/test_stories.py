@@ -2,8 +2,6 @@
 
 import os
 import queue
-import select
-import socket
 
 import pytest
 from conftest import ROUNDS, busy_cores, thread, wait_until_asleep

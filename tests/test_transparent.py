@@ -265,12 +265,12 @@ def test_what_c_code_closes_is_noticed_when_the_number_comes_again():
 
 
 def test_a_failure_of_our_own_does_not_reach_the_program(monkeypatch):
-    from epollkit import identity
+    from epollkit import scope
     def fail(*args, **kwargs):
         raise LookupError("ours")
-    monkeypatch.setattr(identity.Streams, "open", fail)
-    monkeypatch.setattr(identity.Streams, "closing", fail)
-    monkeypatch.setattr(identity.Streams, "adopt", fail)
+    monkeypatch.setattr(scope.Streams, "open", fail)
+    monkeypatch.setattr(scope.Streams, "closing", fail)
+    monkeypatch.setattr(scope.Streams, "adopt", fail)
     with epollkit.record() as log:
         r, w = os.pipe()
         os.write(w, b"x")

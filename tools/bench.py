@@ -66,7 +66,8 @@ def under_strace(program, rounds):
     """Do *program* in a second Python under strace; returns microseconds a round, None where strace does not run."""
     if shutil.which("strace") is None:
         return None
-    code = f"import sys; sys.path.insert(0, {os.path.dirname(__file__)!r}); import bench; print(bench.{program.__name__}({rounds}))"
+    code = f"import sys; sys.path.insert(0, {os.path.dirname(__file__)!r}); import bench\n" \
+           f"print(bench.{program.__name__}({rounds}))"
     done = subprocess.run(["strace", "-f", "--seccomp-bpf", "-o", os.devnull, "-e",
                            "trace=read,write,sendto,recvfrom,epoll_wait,epoll_pwait", sys.executable, "-c", code],
                           capture_output=True, text=True)

@@ -263,7 +263,7 @@ class Streams:
     def check(self, thing):
         """Compare what we believe of O_NONBLOCK with the kernel: code that we do not see may have set it."""
         believed = thing.timeouts[-1][1] if thing.timeouts else thing.timeout
-        if believed is None and kernel.identity(thing.number).nonblocking:
+        if believed is None and kernel.is_nonblocking(thing.number):
             thing.timeouts[:] = [(0, 0.0)]
 
     def note(self, index):
@@ -286,7 +286,8 @@ class Streams:
         since = self.clock()
         for _ in range(20 if patient else 1):
             try:
-                writable = writer is None or bool(kernel.readiness(writer.number, select.POLLOUT) & select.POLLOUT)
+                writable = writer is None or not self.writing or \
+                    bool(kernel.readiness(writer.number, select.POLLOUT) & select.POLLOUT)
                 waiting, on_the_way = kernel.bytes_waiting(one.number), 0
                 if one.kind == "tcp" and writer is not None:
                     unsent = kernel.bytes_unsent(writer.number)

@@ -110,10 +110,9 @@ class Run:
         return self
 
     def plain_steps(self, program):
-        """Run steps that leave nothing behind which the kernel does not tell, and the objects do not either.
+        """Run steps that leave nothing behind of which nobody can tell afterwards what it belongs to.
 
-        Of a second number for an epoll or an eventfd the kernel does not tell which other number it belongs to; an
-        object that is closed does not tell which number it had.
+        Who comes later cannot tell which numbers are dups of one another, nor which number a closed object had.
         """
         self.is_plain = True
         self.steps(program)
@@ -153,9 +152,6 @@ class Run:
         self.open[number] = self.held[serial] = held
         self.ever.append(number)
         self.calls[-1].made.append(held)
-
-    def may_dup(self, number):
-        return not (self.is_plain and number in self.of_kind("epoll", "eventfd"))
 
     def closed(self, number):
         if self.calls[-1].error is None:  # an object may be closed twice
@@ -258,7 +254,7 @@ class Run:
     @operation(48, often=3)
     def dup(self, which):
         number = self.number(which)
-        if not self.may_dup(number):
+        if self.is_plain:
             return
         like = self.open.get(number)
         new = self.call("os.dup", number, os.dup, number)
@@ -269,9 +265,7 @@ class Run:
     @operation(48, 46, 2, often=3)
     def dup2(self, which, onto, inheritable):
         number, target = self.number(which), self.spare + onto % 4 if onto >= 44 else self.number(min(onto, 43))
-        if number < 0 or target < 0:  # os.dup2 then reports whatever error came last, wherever it came from
-            return
-        if not self.may_dup(number):
+        if number < 0 or target < 0 or self.is_plain:  # below 0, os.dup2 reports whatever error there was last
             return
         like = self.open.get(number)
         new = self.call("os.dup2", number, os.dup2, number, target, bool(inheritable))

@@ -1,0 +1,141 @@
+"""The probes: each says what the kernel says, and leaves the stream as it was."""
+
+import os
+import select
+import socket
+import threading
+
+import pytest
+from conftest import thread, wait_until_asleep
+
+from epollkit import kernel, masks
+
+
+@pytest.fixture
+def pipe():
+    r, w = os.pipe()
+    yield r, w
+    for number in (r, w):
+        try:
+            os.close(number)
+        except OSError:
+            pass
+
+
+@pytest.fixture
+def tcp():
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as caller:
+        conn, _ = server.accept()
+        with conn:
+            yield server, caller, conn
+
+
+def test_interest_list(pipe):
+    r, w = pipe
+    with select.epoll() as ep:
+        assert kernel.interest_list(ep) == ()
+        ep.register(w, select.EPOLLOUT | select.EPOLLET)
+        ep.register(r, select.EPOLLIN)
+        first, second = kernel.interest_list(ep.fileno())
+        assert (first.number, first.events, first.inode) == (r, 0x19, os.fstat(r).st_ino)
+        assert second.events == select.EPOLLOUT | select.EPOLLET | masks.ALWAYS
+    with pytest.raises(ValueError, match="not an epoll"):
+        kernel.interest_list(r)
+
+
+def test_identity(pipe, tcp):
+    r, w = pipe
+    server, caller, conn = tcp
+    a, b = socket.socketpair()
+    counter = os.eventfd(3)
+    with select.epoll() as ep, open(__file__) as file, socket.socket(type=socket.SOCK_DGRAM) as udp, a, b:
+        kinds = {r: "pipe", w: "pipe", a.fileno(): "unix", caller.fileno(): "tcp", udp.fileno(): "udp",
+                 ep.fileno(): "epoll", file.fileno(): "file", counter: "eventfd"}
+        assert {number: kernel.identity(number).kind for number in kinds} == kinds
+        assert [(kernel.identity(one).readable, kernel.identity(one).writable) for one in (r, w, a.fileno())] == [
+            (True, False), (False, True), (True, True)]
+        assert kernel.identity(r).text == kernel.identity(w).text == kernel.text(r)
+        assert not kernel.is_nonblocking(r)
+        os.set_blocking(r, False)
+        assert kernel.is_nonblocking(r) and kernel.identity(r).nonblocking
+        assert kernel.is_listening(server.fileno()) and not kernel.is_listening(conn.fileno())
+        assert kernel.addresses(caller.fileno()) == (caller.getsockname(), server.getsockname())
+        assert kernel.addresses(a.fileno()) == (None, None)
+        assert a.fileno() >= 0  # still its own
+        ends = kernel.other_ends()
+        for one, other in ((r, w), (a.fileno(), b.fileno()), (caller.fileno(), conn.fileno())):
+            assert (ends[one], ends[other]) == (other, one)
+        assert counter not in ends and server.fileno() not in ends
+    os.close(counter)
+    with pytest.raises(OSError):
+        kernel.identity(counter)
+    assert (kernel.text(counter), kernel.inode(counter)) == ("", 0)
+
+
+def test_bytes_waiting(pipe, tcp):
+    r, w = pipe
+    os.write(w, b"parcel")
+    assert kernel.bytes_waiting(r) == kernel.bytes_waiting(w) == kernel.level(r) == 6
+    assert os.read(r, 100) == b"parcel"
+    assert kernel.bytes_waiting(r) == 0
+    counter = os.eventfd(7)
+    assert kernel.bytes_waiting(counter) == 7 == os.eventfd_read(counter)
+    os.close(counter)
+    server, caller, conn = tcp
+    caller.setblocking(False)
+    sent = 0
+    while True:
+        try:
+            sent += caller.send(bytes(100_000))
+        except BlockingIOError:
+            break
+    assert kernel.bytes_unacknowledged(caller) >= kernel.bytes_unsent(caller) > 0
+    while kernel.bytes_unacknowledged(caller) != kernel.bytes_unsent(caller):
+        pass
+    assert kernel.bytes_waiting(conn) + kernel.bytes_unsent(caller) == sent
+    with pytest.raises(OSError):
+        kernel.bytes_waiting(server)
+    assert kernel.level(server.fileno()) == 0
+
+
+def test_capacity_and_readiness(pipe):
+    r, w = pipe
+    assert kernel.capacity(r) == kernel.capacity(w) >= os.sysconf("SC_PAGESIZE")
+    assert (kernel.readiness(r), kernel.readiness(w)) == (0, select.POLLOUT)
+    os.write(w, bytes(kernel.capacity(w)))
+    assert (kernel.readiness(r), kernel.readiness(w)) == (select.POLLIN, 0)
+    os.close(r)
+    assert kernel.readiness(w, 0) == select.POLLERR
+    with open(__file__) as file:
+        assert kernel.readiness(file) & select.POLLIN
+
+
+def test_asking_uses_up_no_edge(pipe):
+    r, w = pipe
+    with select.epoll() as ep:
+        ep.register(r, select.EPOLLIN | select.EPOLLET)
+        os.write(w, b"x")
+        for _ in range(3):
+            assert kernel.readiness(r) and kernel.readiness(ep) and kernel.bytes_waiting(r) == 1
+            assert kernel.interest_list(ep)
+        assert ep.poll(0) == [(r, select.EPOLLIN)]
+        assert ep.poll(0) == []
+
+
+def test_is_asleep(pipe, tcp):
+    r, w = pipe
+    server, caller, conn = tcp
+    with select.epoll() as ep:
+        ep.register(r)
+        for sleep, on, end in ((lambda: os.read(r, 1), r, lambda: os.write(w, b"x")),
+                               (ep.poll, ep, lambda: os.write(w, b"x")),
+                               (lambda: caller.recv(1), caller, lambda: conn.send(b"x"))):
+            with thread(sleep) as sleeper:
+                wait_until_asleep(sleeper, on)
+                assert kernel.is_asleep(sleeper.native_id, on)
+                assert not kernel.is_asleep(sleeper, w)
+                end()
+            assert not kernel.is_asleep(sleeper, on)
+    assert kernel.is_asleep(threading.get_native_id(), r) is False
+    with pytest.raises(TimeoutError, match="did not fall asleep"):
+        kernel.wait_until_asleep(threading.current_thread(), r, 0.01)

@@ -163,10 +163,15 @@ def test_a_poll_that_timed_out_ends_differently(logs):
 
 
 def test_a_thick_line_ends_the_bar_of_a_poll_that_timed_out(drawn):
-    def thick(timeline):
-        return [one for one in timeline.figure.findobj(LineCollection) if max(one.get_linewidths(), default=0) > 2
-                and max(one.get_linewidths()) < 5 and one.get_segments()]
-    assert thick(drawn["timed_out", "steps"]) and not thick(drawn["ten_lines", "steps"])
+    def thick(name):
+        lines = [one for one in drawn[name, "steps"].figure.findobj(LineCollection) if set(one.get_linewidths()) == {2.2}]
+        return [segment[:, 0] for one in lines for segment in one.get_segments()]
+    timeline = drawn["timed_out", "steps"]
+    (bar,) = [bar for bar in timeline.layout.bars if bar.ends == "timed out"]
+    in_the_legend, at_the_bar = sorted(thick("timed_out"), key=lambda xs: xs[0] != pytest.approx(
+        bar.right / timeline.layout.place.width * ink.ROOM), reverse=True)
+    assert at_the_bar == pytest.approx([bar.right / timeline.layout.place.width * ink.ROOM] * 2)
+    assert thick("ten_lines") == []
 
 
 def test_calls_that_were_refused_failed_or_never_came_back(logs):
@@ -468,6 +473,16 @@ def test_the_legend_explains_what_is_shown_and_nothing_else(drawn, name, axis):
     assert any(text.startswith("closed") for text in legend) == bool(plan.closes)
     assert any("waiting" in text or text == "count" for text in legend) == any(
         area.peak and area.unit != "entries" for area in plan.areas)
+
+
+def test_a_long_legend_has_more_rows(logs, monkeypatch):
+    plan = layout(logs["full_pipe"])
+    (whole,) = picture.legend(plan)
+    monkeypatch.setattr(ink, "ROOM", 3.0)
+    rows = picture.legend(plan)
+    assert len(rows) > 2 and [one[1:] for row in rows for one in row] == [one[1:] for one in whole]
+    for row in rows:
+        assert row[0][0] == 0 and row[-1][0] + 0.25 + ink.measure(row[-1][2], 7.5)[0] <= 3.0
 
 
 @pytest.mark.parametrize("name", ["ten_lines", "full_pipe", "socketpair_filled", "one_shot", "dup_ghost", "three_pipes",

@@ -185,6 +185,16 @@ def test_numbers_that_name_nothing_are_not_told():
     assert "9999" not in log.summary() and "ep.register(?, EPOLLIN) → OSError (EBADF)" in log.summary()
 
 
+def test_ports_are_not_told():
+    with epollkit.record() as log:
+        listener = socket.create_server(("127.0.0.1", 0))
+        client = socket.create_connection(listener.getsockname())
+    port = listener.getsockname()[1]
+    listener.close()
+    client.close()
+    assert str(port) not in log.summary() and "listener.bind()" in log.summary() and "client.connect()" in log.summary()
+
+
 def test_what_a_poll_was_asked_for():
     with epollkit.record() as log:
         ep = select.epoll()

@@ -25,7 +25,8 @@ def replay(log, epoll, at_ns=None) -> dict:
     columns, until = log.columns(), inf if at_ns is None else at_ns
     description = [one.description for one in log.objects]
     listed = {(number, description[stream] if stream is not None else None): mask
-              for number, stream, mask in epoll.start_list}
+              for one in log.objects if one.description == epoll.description  # of its numbers, any
+              for number, stream, mask in one.start_list}
     numbers = {}  # the keys of each open file description
     for key in listed:
         numbers.setdefault(key[1], set()).add(key)

@@ -87,7 +87,7 @@ class _Plan:
         alone, others = _split(chosen, "thread")
         for together in [[thread] for thread in alone] + [others] * bool(others):
             rows = len(set().union(*(families.get(thread.index, ()) for thread in together)))
-            name = together[0].name if together is not others else f"+{len(others)} threads"
+            name = together[0].name if together is not others else f"+{len(others):,} threads"
             lane = self.picture.add("thread", name, "", 0.30 + 0.14 * rows if self.picture.is_dense else 0.50)
             lanes |= {thread.index: lane for thread in together}
         return lanes
@@ -129,7 +129,7 @@ class _Plan:
         for epoll, lines in alone:
             self._add_epoll(epoll, lines)
         if others:
-            lane = self.picture.add("epoll", f"+{len(others)} epolls", "", 0.40, 0.10)
+            lane = self.picture.add("epoll", f"+{len(others):,} epolls", "", 0.40, 0.10)
             self.lane_of |= {epoll.description: lane for epoll, _ in others}
 
     def _lines(self, epoll):
@@ -285,7 +285,7 @@ class _Plan:
 
     def _add_rest(self, flows, number):
         """One lane for all the channels that have none: what waits in them together, and each call on one of them."""
-        lane = self.picture.add("channel", f"+{number} channels", "all together", 0.62, 0.14)
+        lane = self.picture.add("channel", f"+{number:,} channels", "all together", 0.62, 0.14)
         ends = {end for flow in flows for end in (flow.source, flow.sink)}
         self.lane_of |= dict.fromkeys(ends, lane)
         counted = [flow for flow in flows if flow.unit == "bytes"]

@@ -24,7 +24,19 @@ from . import kernel
 from .calls import Failure
 from .log import COLUMNS, Stream, Thread
 from .source import Sources, names_given
-from .traffic import CLOSES, CONNECTS, EINPROGRESS, MAKES, OF_EPOLLS, READS, REFUSED, REGISTERING, STILL_IN_CALL, WRITES
+from .traffic import (
+    CLOSES,
+    CONNECTS,
+    EINPROGRESS,
+    MAKES,
+    OF_EPOLLS,
+    READS,
+    REFUSED,
+    REGISTERING,
+    SETS_BLOCKING,
+    STILL_IN_CALL,
+    WRITES,
+)
 
 PATIENCE_S = 2.0
 FIELDS = 9  # of an entry, see Recorder.entries
@@ -48,7 +60,7 @@ def freeze(recorder):
         one.held_elsewhere, one.address, one.start_level,
         tuple((number, before.get(number), mask) for number, mask, _ in one.start_list)) for one in things)
     log.remarks = [f"{names[index]} was closed by a call that was not seen (by C code, or when its object was dropped)."
-                   for index in sorted(streams.unseen)]
+                   for index in sorted(streams.unseen) if not streams.things[index].internal]
     log.remarks += dict.fromkeys(recorder.remarks)
     log.is_complete = True
 
@@ -110,9 +122,9 @@ def fill(columns, rows, things, sources, before):
                     polls.append(call)
             elif name in REGISTERING and kept:
                 *kept, streams[call] = kept
-                if not failed and name != "epoll.unregister":
+                if not failed:
                     key = (things[index].description if index >= 0 else -1, kept[0])
-                    registered.setdefault(key, []).append((starts[call], streams[call]))
+                    registered.setdefault(key, []).append((starts[call], streams[call], name != "epoll.unregister"))
         if name in MAKES and result is not None:
             if name == "os.dup2" and len(result) == 2:  # what was made, and what was closed for it
                 closed[result[1]] = call
@@ -126,16 +138,17 @@ def fill(columns, rows, things, sources, before):
         elif name in CLOSES and result:
             closed[index], result = call, None
         try:
-            arguments[call] = shared[kept]
+            arguments[call] = shared[kept] if name not in SETS_BLOCKING else _plain(kept, {})  # where 0 is not False
         except (KeyError, TypeError):  # a new one, or one without a hash
             arguments[call] = _plain(kept, shared)
         results[call] = shared.setdefault(result, result)
     places = list(zip(map(id, codes), lastis, strict=True))
     lines = {place: -1 if code is None else sources.line(code, lasti)
              for place, (code, lasti) in dict(zip(places, zip(codes, lastis, strict=True), strict=True)).items()}
+    gone = _gone(things)
     for call in polls:
         epoll = things[epolls[call]].description
-        events = tuple((_meant(number, registered.get((epoll, number), ()), ends[call], before), mask)
+        events = tuple((_meant(number, registered.get((epoll, number), ()), ends[call], before, gone), mask)
                        for number, mask in results[call])
         results[call] = shared.setdefault(events, events)
     for name, values in zip(COLUMNS, (names, threads, starts, ends, streams, epolls, arguments, results, errors, errnos,
@@ -150,10 +163,28 @@ def _plain(arguments, shared):
     return shared.setdefault(plain, plain)
 
 
-def _meant(number, registrations, until, before):
-    """Find the stream that *number* meant to an epoll when its poll came back: the one registered last, −1 for unknown."""
-    at = bisect_right(registrations, until, key=itemgetter(0))
-    return registrations[at - 1][1] if at else before.get(number, -1)
+def _gone(things):
+    """Tell when each stream was gone, with the last number of its open file description."""
+    same = {}
+    for thing in things:
+        same.setdefault(thing.description, []).append(thing)
+    return {one.index: max(each.closed_ns for each in group) for group in same.values()
+            if all(each.closed_ns is not None and not each.held_elsewhere for each in group) for one in group}
+
+
+def _meant(number, registrations, until, before, gone):
+    """Find the stream that *number* meant to an epoll when its poll came back, −1 for unknown.
+
+    That is the one registered last, unless it was unregistered or is gone: then it is a ghost from before.
+    """
+    over = set()
+    for at in range(bisect_right(registrations, until, key=itemgetter(0)) - 1, -1, -1):
+        _, stream, registers = registrations[at]
+        if not registers:
+            over.add(stream)
+        elif stream not in over and not gone.get(stream, until) < until:
+            return stream
+    return before.get(number, -1)
 
 
 def _may_sleep(thing, name, start, kept):

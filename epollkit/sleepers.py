@@ -9,9 +9,9 @@ Facts about the kernel
 
 What we do about them
 ---------------------
-"Asleep" is said only of a call that may sleep, and for one of four reasons: it is still in the call; it timed out; its
-cause started after it, when nothing that it waited for can have been there; or, for a write, the kernel said meanwhile
-that there is no room.  Everything else is just "in the call".
+"Asleep" is said only of a call that may sleep, and for one of five reasons: it is still in the call; it timed out; its
+cause started after it, when nothing that it waited for can have been there; for a write, the kernel said meanwhile that
+there is no room; or Ctrl-C broke it off when there was nothing to return.  Everything else is just "in the call".
 
 *Source:* epoll(7), pipe(7), ``fs/eventpoll.c``, ep_poll().
 """
@@ -43,6 +43,8 @@ def find_sleepers(log) -> bytearray:
             asleep[call] = call not in log.awake_at_the_end
         elif log.timed_out(call):
             asleep[call] = 1
+        elif (error := columns["error"][call]) and error[0] == "KeyboardInterrupt":
+            asleep[call] = causes.nothing_to_return(call)
         elif following < end and not asleep[call]:  # a cause that is a call began meanwhile
             if name in READS:
                 asleep[call] = causes.readable_later(columns["stream"][call], start, end)
@@ -158,6 +160,32 @@ class _Causes:
     def ends_later(self, flow, end, began, ended) -> bool:
         return flow is not None and self.spans[flow, end].starts_between(began, ended) \
             and not self.spans[flow, end].any_touching(-inf, began)
+
+    def nothing_to_return(self, call) -> bool:
+        """Tell whether a read or a poll can have had nothing to return, from its start until Ctrl-C broke it off."""
+        span, epoll = (self.starts[call], self.ends[call]), self.columns["epoll"][call]
+        if epoll < 0:
+            stream = self.columns["stream"][call]
+            return self.columns["name"][call] in READS and stream >= 0 and self.is_silent(self.description[stream], *span)
+        watched = [(stream, history) for (owner, stream), history in self.registered.items()
+                   if owner == self.description[epoll]]
+        return all(self.keeps_silent(stream, history, *span) for stream, history in watched)
+
+    def keeps_silent(self, stream, history, began, ended) -> bool:
+        at = bisect_right(history, ended, key=_start)
+        mask = history[at - 1][2] if at else None
+        return (not at or history[at - 1][1] <= began) and (
+            mask is None or (not mask & masks.OUT and self.is_silent(stream, began, ended)))
+
+    def is_silent(self, stream, began, ended) -> bool:
+        """Tell whether nothing can be read from a stream, no end of it closed, as long as that."""
+        source, sink = self.out_of.get(stream), self.into.get(stream)
+        if source is not None and (source.is_fed_elsewhere or source.most(began, ended) > 0
+                                   or self.spans[source, source.source].any_touching(-inf, ended)):
+            return False
+        if sink is not None and self.spans[sink, sink.sink].any_touching(-inf, ended):
+            return False
+        return (source or sink) is not None
 
     def poll_later(self, call) -> bool:
         """Tell whether everything that a poll returned came after the poll had started."""

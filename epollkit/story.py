@@ -40,7 +40,7 @@ def unseen(log) -> list[str]:
     """Say what *log* could not see, a sentence for each thing."""
     said = list(log.remarks)
     said += [f"{one.name} was closed here, but somebody else, as another process, still holds it open."
-             for one in log.streams if one.held_elsewhere]
+             for one in log.streams if one.held_elsewhere and not one.internal]
     for flow in log.books[0]:
         came = sum(n for _, n, _ in flow.elsewhere if n > 0)
         went = -sum(n for _, n, _ in flow.elsewhere if n < 0)

@@ -27,6 +27,7 @@ MAKES = {"os.pipe", "os.pipe2", "os.eventfd", "os.dup", "os.dup2", "socket.socke
          "select.epoll", "epoll.fromfd"}
 REGISTERING = {"epoll.register", "epoll.modify", "epoll.unregister"}
 OF_EPOLLS = REGISTERING | {"epoll.poll", "epoll.close", "epoll.fromfd"}
+SETS_BLOCKING = {"os.set_blocking", "socket.setblocking", "socket.settimeout"}
 CLOSES = {"os.close", "socket.close", "epoll.close"}
 REFUSED, EINPROGRESS = 11, 115  # the first is EAGAIN
 STILL_IN_CALL = -1

@@ -215,7 +215,8 @@ def test_an_epoll_inside_another_is_the_lane_that_its_events_speak_of(logs):
     outer, inner = sorted(plan.events, key=lambda mark: mark.x)
     assert (outer.lane.name, outer.target.name) == ("outer", "inner")
     assert (inner.lane.name, inner.target.name) == ("inner", "w → r")
-    assert outer.tie[1] < outer.y and inner.tie[1] > inner.y, "tied upwards, and downwards"
+    assert outer.tie[1] == outer.target.bottom < outer.tie[0] < outer.y, "tied upwards"
+    assert inner.tie[1] > inner.target.top > inner.tie[0] > inner.y, "tied downwards"
 
 
 def test_closing_a_reader_says_what_was_discarded(logs):
@@ -510,7 +511,7 @@ def test_levels_are_written_on_their_plateaus(drawn):
 def test_names_that_mean_something_to_a_drawing_library_or_a_page_are_only_names(drawn, logs):
     timeline = drawn["strange_names", "steps"]
     said = texts(timeline)
-    assert "$x^{" in said and "two lines" in said
+    assert "$x^{$" in said and "two lines" in said
     assert "<b>" not in timeline._repr_mimebundle_()["text/html"]
 
 

@@ -505,7 +505,7 @@ def strange_names():
     """Names that mean something to whoever draws or shows them: formulas, line breaks, tags."""
     with epollkit.record() as log:
         r, w = os.pipe()
-        for name in ("$x^{", "two\nlines", "<b> & 'quotes\"", ""):
+        for name in ("$x^{$", "two\nlines", "<b> & 'quotes\"", ""):
             thread = threading.Thread(target=os.write, args=(w, b"x"))
             thread.name = name
             thread.start()

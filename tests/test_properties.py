@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from programs import OPERATIONS, Run
 
 import epollkit
-from epollkit import kernel
+from epollkit import kernel, masks
 from epollkit.log import Data, Stream
 
 settings.register_profile(
@@ -172,14 +172,23 @@ def knows_what_each_number_stood_for(recorded):
 def has_the_kernels_interest_lists(recorded):
     """After every call the replayed interest list is the kernel's, ghosts and fired one-shots included."""
     streams = recorded.streams
-    inodes = {}
+    inodes, nobody_knows = {}, set()
     for seen in recorded.seen:
         inodes |= {streams[serial].index: inode for serial, inode in seen.inodes.items() if serial in streams}
     for call, at_ns, lists, _ in recorded.after_each_call():
         for serial, entries in lists.items():
-            replayed = recorded.log.interest_list(streams[serial], at_ns)
-            assert sorted((number, mask, inodes.get(stream.index) if stream else None)
-                          for (number, stream), mask in replayed.items()) == entries, call
+            if two_under_one_number(entries):
+                nobody_knows.add(recorded.run.held[serial].description)
+            if recorded.run.held[serial].description not in nobody_knows:
+                replayed = recorded.log.interest_list(streams[serial], at_ns)
+                assert sorted((number, mask, inodes.get(stream.index) if stream else None)
+                              for (number, stream), mask in replayed.items()) == entries, call
+
+
+def two_under_one_number(entries):
+    """A ghost and a later entry have one number, and one of them fires once: an event does not tell which one it was."""
+    numbers = [entry.number for entry in entries]
+    return any(entry.events & masks.ONESHOT and numbers.count(entry.number) > 1 for entry in entries)
 
 
 def has_the_kernels_levels(recorded):

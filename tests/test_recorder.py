@@ -267,6 +267,18 @@ def test_timeouts_of_sockets():
         (True, 0, "TimeoutError"), (False, errno.EAGAIN, "BlockingIOError")]
 
 
+def test_arguments_that_are_equal_stay_what_they_are():
+    with epollkit.record() as log:
+        a, b = socket.socketpair()
+        a.settimeout(0)
+        a.setblocking(False)
+        b.settimeout(0.0)
+        b.setblocking(0)
+        a.close()
+        b.close()
+    assert [repr(call.arguments[0]) for call in log[1:5]] == ["0", "False", "0.0", "0"]
+
+
 def test_a_blocking_flag_that_was_set_out_of_sight():
     with epollkit.record() as log:
         r, w = os.pipe()
@@ -472,6 +484,16 @@ def test_threads():
 
 
 # What only the kernel can tell
+
+def test_what_a_library_closed_for_itself_is_no_limit_of_the_recording():
+    with epollkit.record() as log:
+        r, w = os.pipe()
+        subprocess.run(["true"], check=True, stdout=w)
+        os.close(w)
+        os.close(r)
+    assert [one.name for one in log.streams if not one.internal] == ["r", "w"]
+    assert not [said for said in log.limits() if "not seen" in said]
+
 
 def test_another_process_has_the_other_end():
     with epollkit.record() as log:

@@ -77,6 +77,7 @@ def test_ctrl_c_while_asleep_in_the_block(sleeps_in):
     r, w = os.pipe()
     a, b = socket.socketpair()
     ep = select.epoll()
+    ep.register(r, select.EPOLLIN)
     call, on = {"epoll.poll": (ep.poll, ep), "os.read": (lambda: os.read(r, 1), r),
                 "socket.recv": (lambda: a.recv(1), a)}[sleeps_in]
     main = threading.get_native_id()
@@ -88,7 +89,7 @@ def test_ctrl_c_while_asleep_in_the_block(sleeps_in):
     with thread(interrupt), pytest.raises(KeyboardInterrupt), epollkit.record(ep, r=r, a=a) as log:
         call() if sleeps_in != "epoll.poll" else ep.poll()
     assert is_as_it_was(before)
-    assert [(one.name, one.error[0]) for one in log] == [(sleeps_in, "KeyboardInterrupt")]
+    assert [(one.name, one.error[0], one.asleep) for one in log] == [(sleeps_in, "KeyboardInterrupt", True)]
     for one in (a, b, ep):
         one.close()
     os.close(r)

@@ -24,7 +24,7 @@ from matplotlib.patheffects import withStroke
 from .axis import COLUMNS, Grid, envelope, named, share
 from .story import SHORT, SHOWN, brief
 
-WIDTH, LABELS, RIGHT, FOOT = 9.6, 1.26, 0.14, 0.40  # inches
+WIDTH, LABELS, RIGHT, FOOT = 8.4, 1.20, 0.14, 0.40  # inches
 ROOM = WIDTH - LABELS - RIGHT
 INK, FAINT, PAPER = "#1d1f24", "#5d636e", "#ffffff"
 BAND, RULE, FOLD, FOLD_EDGE = "#eceef1", "#c4c9d1", "#f4f4f2", "#dcdee2"

@@ -99,7 +99,7 @@ class Timeline:
         story = self.log.summary()
         data = base64.b64encode(self.png()).decode("ascii")
         image = f'<img alt="{html.escape(story, quote=True)}" style="max-width: 100%" ' \
-                f'width="{round(ink.WIDTH * 100)}" src="data:image/png;base64,{data}">'
+                f'width="960" src="data:image/png;base64,{data}">'
         said = [f"Not seen: {limit}" for limit in self.log.limits()]
         if boxed := [one.name for one in (*self.log.threads, *self.log.objects) if ink.printable(one.name) != one.name]:
             said.append(f"Boxes stand for characters that no font here has, in {', '.join(boxed)}; "

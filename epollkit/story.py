@@ -208,7 +208,7 @@ def details(call, ends) -> tuple:
     """Say in a few words what a call did, for the space above its bar: in full, and in case it is too long, shorter."""
     word, name = call.name.partition(".")[2], call.stream.name if call.stream is not None else ""
     if ends in ("refused", "failed"):
-        return (ERRORS.get(call.errno, call.error[0]),)
+        return (ERRORS.get(call.errno, {"KeyboardInterrupt": "interrupted"}.get(call.error[0], call.error[0])),)
     if ends == "timed out":
         return ("timed out", "timeout")
     if word == "poll" and ends == "returned":

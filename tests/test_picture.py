@@ -431,7 +431,7 @@ def test_no_text_runs_into_another_or_over_the_edge(drawn, name, axis):
     width, height = (size * 150 for size in figure.get_size_inches())
     boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in figure.findobj(Text) if text.get_text()]
     assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 6
-    assert width == 1440 and height < 2600
+    assert width == ink.WIDTH * 150 and height < 2600
     for at, (text, box) in enumerate(boxes):
         assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height, f"{text!r} is cut off"
         for other, there in boxes[at + 1:]:

@@ -7,7 +7,7 @@ PY = "$(VENV)/bin/python"
 SETUP = VENV="$(VENV)" PYTHON="$(PYTHON)" AGAIN="make $@" sh tools/setup_venv.sh
 NBVAL = --nbval --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout=60
 .DEFAULT_GOAL := help
-.PHONY: help lab test notebooks bench lint
+.PHONY: help lab setup test notebooks bench lint
 
 help:  ## say what each target does
 	@echo "make lab is where to begin. All of them first make .venv, once, with the packages that constraints.txt pins."
@@ -16,6 +16,9 @@ help:  ## say what each target does
 lab:  ## open the course in JupyterLab
 	@$(SETUP)
 	@VENV="$(VENV)" sh tools/lab.sh
+
+setup:  ## make .venv and fill it, and nothing else
+	@$(SETUP)
 
 test:  ## run the package's tests, then every notebook, and compare its outputs with the stored ones
 	@$(SETUP)

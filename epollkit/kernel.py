@@ -288,19 +288,30 @@ def is_asleep(thread, stream) -> bool | None:
     number of *stream*; a thread that sleeps in poll(2) or select(2) counts too, since a socket with a timeout waits there.
     Returns None where the kernel does not let one ask.
 
-    *Source:* proc_pid_syscall(5).
+    A thread that has been woken, and that no processor runs yet, still shows the call; its state tells that it is awake.
+    It may have gone to sleep elsewhere by then: so the call is looked at before the state, and after it.
+
+    *Source:* proc_pid_syscall(5), proc_pid_stat(5).
     """
     native = getattr(thread, "native_id", thread)
     try:
-        with open(f"/proc/self/task/{native}/syscall") as file:
-            words = file.read().split()
-    except FileNotFoundError:
+        return all([_call_is_on(native, stream), _sleeps(native), _call_is_on(native, stream)])
+    except (FileNotFoundError, ProcessLookupError):
         return False if os.path.exists("/proc/self/syscall") else None
     except OSError:
         return None
-    if len(words) < 2 or words[0] == "-1":
-        return False
-    return int(words[0]) in WAITS_IN or int(words[1], 16) == number_of(stream)
+
+
+def _call_is_on(native, stream):
+    with open(f"/proc/self/task/{native}/syscall") as file:
+        words = file.read().split()
+    return len(words) > 1 and words[0] != "-1" and (
+        int(words[0]) in WAITS_IN or int(words[1], 16) == number_of(stream))
+
+
+def _sleeps(native):
+    with open(f"/proc/self/task/{native}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0] == "S"
 
 
 def wait_until_asleep(thread, stream, timeout_s=10.0):

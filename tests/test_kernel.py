@@ -6,7 +6,7 @@ import socket
 import threading
 
 import pytest
-from conftest import thread, wait_until_asleep
+from conftest import ROUNDS, thread, wait_until_asleep
 
 from epollkit import kernel, masks
 
@@ -139,3 +139,27 @@ def test_is_asleep(pipe, tcp):
     assert kernel.is_asleep(threading.get_native_id(), r) is False
     with pytest.raises(TimeoutError, match="did not fall asleep"):
         kernel.wait_until_asleep(threading.current_thread(), r, 0.01)
+
+
+def test_a_thread_that_was_woken_is_not_asleep_though_nobody_runs_it_yet():
+    """Else the second byte would be written before the first was asked about, now and then."""
+    for _ in range(50 * ROUNDS):
+        (r1, w1), (r2, w2) = os.pipe(), os.pipe()
+        batches = []
+        with select.epoll() as ep:
+            ep.register(r1, select.EPOLLIN)
+            ep.register(r2, select.EPOLLIN)
+
+            def take_two(ep=ep, batches=batches):
+                while sum(map(len, batches)) < 2:
+                    batches.append(ep.poll())
+                    for number, _ in batches[-1]:
+                        os.read(number, 1)
+
+            with thread(take_two) as sleeper:
+                for w in (w1, w2):
+                    kernel.wait_until_asleep(sleeper, ep)
+                    os.write(w, b"x")
+        for number in (r1, w1, r2, w2):
+            os.close(number)
+        assert [len(batch) for batch in batches] == [1, 1]

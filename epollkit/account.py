@@ -86,7 +86,7 @@ def balance(log, start=None, end=None) -> tuple[list[Flow], bytearray]:
     *start* and *end* are the positions at which calls began and returned; by default their times.  Returns the flows,
     filled in, and for each call 1 if it was asleep for certain.
     """
-    first, last, count = slots(log)
+    first, last, count = log.steps
     in_steps = start is not None
     if not in_steps:
         start = log.columns()["start_ns"]
@@ -171,6 +171,8 @@ class _Account:
 
     def fall_asleep(self, call, _):
         """A write that cannot go on, or of which nobody told us how much went in."""
+        if self.closed:
+            return
         self.sleeping.append(call)
         ended = self.traffic.ends[call]
         for since, until, waiting, _ in self.traffic.notes:

@@ -154,7 +154,7 @@ class Steps:
     label = "step"
 
     def __init__(self, log):
-        start, end, count = account.slots(log)
+        start, end, count = log.steps
         self.flows, _ = account.balance(log, start, [inf if e == count else e for e in end])
         #: {first folded call: last folded call}; the ends of a run stay in sight
         self.folded = {a + 1: b - 1 for a, b in runs(log, start, end)} if count > MOST_SLOTS else {}

@@ -16,13 +16,12 @@ from math import inf
 from operator import itemgetter
 
 from . import masks
-from .account import slots
 from .traffic import REGISTERING, STILL_IN_CALL
 
 
-def replay(log, epoll, at_ns=None) -> dict:
-    """Return what *epoll* watched at *at_ns* (by default at the end): {(number, stream or None): event mask}."""
-    columns, until = log.columns(), inf if at_ns is None else at_ns
+def replay(log, epoll, at_ns=None, step=None) -> dict:
+    """Return what *epoll* watched at *at_ns*, or after *step* (by default at the end): {(number, stream or None): mask}."""
+    columns, until = log.columns(), (inf if at_ns is None else at_ns, inf if step is None else step)
     description = [one.description for one in log.objects]
     listed = {(number, description[stream] if stream is not None else None): mask
               for one in log.objects if one.description == epoll.description  # of its numbers, any
@@ -30,8 +29,8 @@ def replay(log, epoll, at_ns=None) -> dict:
     numbers = {}  # the keys of each open file description
     for key in listed:
         numbers.setdefault(key[1], set()).add(key)
-    for time, call, closed in _happenings(log, epoll, description):
-        if time > until:
+    for time, at, call, closed in _happenings(log, epoll, description):
+        if time > until[0] or at > until[1]:
             break
         name = columns["name"][call] if closed is None else ""
         if closed is not None:
@@ -60,8 +59,8 @@ def replay(log, epoll, at_ns=None) -> dict:
 
 
 def _happenings(log, epoll, description):
-    """List what may have changed the list, in the order of steps: (time, call or None, closed description or None)."""
-    columns, (_, last, count) = log.columns(), slots(log)
+    """List what may have changed the list, in the order of steps: (time, step, call or None, closed description)."""
+    columns, (_, last, count) = log.columns(), log.steps
     found = [(last[call], columns["end_ns"][call], call, None) for call, which in enumerate(columns["epoll"])
              if which >= 0 and description[which] == epoll.description and not columns["error"][call]
              and columns["end_ns"][call] != STILL_IN_CALL]
@@ -73,7 +72,7 @@ def _happenings(log, epoll, description):
     times = [time for _, time, _, _ in found]
     for at in range(len(times) - 2, -1, -1):  # what came before cannot have come later
         times[at] = min(times[at], times[at + 1])
-    return [(time, call, closed) for time, (_, _, call, closed) in zip(times, found, strict=True)]
+    return [(time, at, call, closed) for time, (at, _, call, closed) in zip(times, found, strict=True)]
 
 
 def last_closed(log):

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import saved, story
-from .account import balance
+from .account import balance, slots
 from .interest import replay
 from .sleepers import find_sleepers
-from .traffic import CONNECTS, MAKES, STILL_IN_CALL, sort_calls
+from .traffic import CONNECTS, MAKES, SENT_NOTHING, STILL_IN_CALL, sort_calls
 
 #: The columns of a log and how each is stored: an array's type code, or "" for a list of objects.
 COLUMNS = {"name": "", "thread": "i", "start_ns": "q", "end_ns": "q", "stream": "i", "epoll": "i", "arguments": "",
@@ -134,8 +134,7 @@ class Call:
 class Log(Sequence):
     """The recording: a sequence of `Call`, with `streams`, `epolls`, `threads`, `sources` and `header`.
 
-    It is empty until the ``with epollkit.record()`` block has ended.
-    """
+    It is empty until the ``with epollkit.record()`` block has ended."""
 
     def __init__(self):
         self.header = {}
@@ -216,9 +215,6 @@ class Log(Sequence):
         result = self._columns["result"][i]
         return result if self._columns["name"][i] == "epoll.poll" and result else ()
 
-    def errno(self, i):
-        return self._columns["errno"][i]
-
     def may_sleep(self, i):
         return self._columns["may_sleep"][i]
 
@@ -229,9 +225,9 @@ class Log(Sequence):
         return error is not None and error[0] == "TimeoutError" and not self._columns["errno"][i]
 
     def is_counted(self, i):
-        """Tell whether it is known how much the call moved: it came back, and it was no ``sendall`` that failed."""
-        return self._columns["end_ns"][i] >= 0 and not (
-            self._columns["error"][i] and self._columns["name"][i] == "socket.sendall")
+        """Tell whether it is known how much the call moved: it came back, and no ``sendall`` failed on the way."""
+        failed = self._columns["error"][i] and self._columns["errno"][i] not in SENT_NOTHING
+        return self._columns["end_ns"][i] >= 0 and not (failed and self._columns["name"][i] == "socket.sendall")
 
     def wanted(self, i):
         """How much a write was given, in what its stream counts."""
@@ -256,6 +252,11 @@ class Log(Sequence):
     def asleep(self) -> bytearray:
         """For each call 1 if it was asleep for certain, else 0."""
         return find_sleepers(self)
+
+    @cached_property
+    def steps(self):
+        """Where each call began and ended, in steps, and how many there are: see `account.slots`."""
+        return slots(self)
 
     @cached_property
     def books(self):
@@ -302,15 +303,15 @@ class Log(Sequence):
                 return one
         raise ValueError(f"no stream is called {name!r}; this log knows {', '.join(o.name for o in self.objects)}")
 
-    def interest_list(self, epoll, at_ns=None) -> dict:
-        """Replay what *epoll* watched at *at_ns* (by default at the end).
+    def interest_list(self, epoll, at_ns=None, step=None) -> dict:
+        """Replay what *epoll* watched at *at_ns*, or after *step*, counted from 0 (by default at the end).
 
         Returns {(number, stream or None): mask} as the kernel would list it: with ERR and HUP added, without them and
         without any condition where a one-shot entry has fired, with the ghosts that a dup keeps alive.
 
         *Source:* epoll(7), "Will closing a file descriptor cause it to be removed"; ep_show_fdinfo().
         """
-        return replay(self, self.find(epoll), at_ns)
+        return replay(self, self.find(epoll), at_ns, step)
 
     def limits(self) -> list[str]:
         """Say in words what this recording could not see.  An empty list: nothing that matters is missing."""

@@ -26,11 +26,11 @@ MAKERS = ("epoll", "pipe", "pipe2", "eventfd", "socket", "socketpair")
 
 def tell(log, most=60) -> str:
     """Tell what *log* holds, step by step; after *most* lines only count the rest."""
-    start, end, last = account.slots(log)
+    start, end, last = log.steps
     spans = list(islice(_spans(log, start, end, last), most))
     told = spans[-1][1] if spans else 0
     changes = _changes(log, start, end, last, told)
-    lines = [opening(log), *(_line(log, start, end, last, *span, changes) for span in spans)]
+    lines = [opening(log), *(_line(log, *span, changes) for span in spans)]
     if told < last:
         lines.append(f"… and {count(last - told, 'more step')}.")
     return "\n".join(lines + [f"Not seen: {limit}" for limit in log.limits()])
@@ -97,16 +97,21 @@ def _spans(log, start, end, last):
         yield step, told, *happens[step]
 
 
-def _line(log, start, end, last, step, told, index, returns, changes):
-    """Spell one line: the step, who called what, how it ended, and what it changed."""
-    call, state = log[index], "asleep" if log.books[1][index] else "in the call"
+def happening(log, index, returns) -> str:
+    """Spell what happened at one step: the call *index* began there, or returned."""
+    (start, end, last), call = log.steps, log[index]
     text = (f"{call.thread.name}: " if len(log.threads) > 1 else "") + spell(call)
     if returns:
-        text += f" is back{outcome(call)}"
-    elif end[index] > start[index]:
-        text += f" … still {state} at the end" if end[index] == last else f" … {state}"
-    else:
-        text += outcome(call) + (f", {told - step:,} times" if told > step + 1 else "")
+        return f"{text} is back{outcome(call)}"
+    if end[index] == start[index]:
+        return text + outcome(call)
+    state = "asleep" if call.asleep else "in the call"
+    return text + (f" … still {state} at the end" if end[index] == last else f" … {state}")
+
+
+def _line(log, step, told, index, returns, changes):
+    """Spell one line: the step, who called what, how it ended, and what it changed."""
+    text = happening(log, index, returns) + (f", {told - step:,} times" if told > step + 1 else "")
     news = {}
     for at in range(step, told):
         for channel, level, what in changes.get(at, ()):

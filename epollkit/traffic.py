@@ -30,6 +30,7 @@ OF_EPOLLS = REGISTERING | {"epoll.poll", "epoll.close", "epoll.fromfd"}
 SETS_BLOCKING = {"os.set_blocking", "socket.setblocking", "socket.settimeout"}
 CLOSES = {"os.close", "socket.close", "epoll.close"}
 REFUSED, EINPROGRESS = 11, 115  # the first is EAGAIN
+SENT_NOTHING = {9, 88}  # EBADF and ENOTSOCK: these no call meets half-way
 STILL_IN_CALL = -1
 UNCOUNTED = {"epoll", "file", "other", "udp", "socket"}
 

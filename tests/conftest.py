@@ -29,7 +29,7 @@ def keeps_the_rules(log, path):
             positions = [entry[0] for entry in found]
             assert positions == sorted(positions), flow
     # In steps it is the same story as in time.
-    start, end, count = account.slots(log)
+    start, end, count = log.steps
     assert sorted({*start, *(step for step in end if step < count)}) == list(range(count))
     in_steps = account.balance(log, start, [float("inf") if step == count else step for step in end])[0]
     for flow, same in zip(flows, in_steps, strict=True):

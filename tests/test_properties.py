@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from programs import OPERATIONS, Run
 
@@ -237,6 +237,7 @@ def check(program, path, before=0):
 
 
 @given(program=PROGRAMS)
+@example(program=[("pair", 0), ("write", 0, 0), ("dup2", 1, 13, 0), ("dup2", 1, 0, 0), ("sendall", 0, 0)])
 def test_a_recording_changes_nothing_and_says_what_the_kernel_says(program, tmp_path):
     check([("pipe", 0), ("epoll",), *program], tmp_path / "log.jsonl")
 

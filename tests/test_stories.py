@@ -73,7 +73,7 @@ def a_and_b():
 
 def told(log):
     """Everything that must be the same each time."""
-    start, end, count = account.slots(log)
+    start, end, count = log.steps
     flows, asleep = account.balance(log, start, [float("inf") if step == count else step for step in end])
     return ([(call.thread.name, call.name, str(call.stream or call.epoll), call.arguments, str(call.result), call.events)
              for call in log], start, end, flows, asleep, log.summary())

@@ -103,7 +103,7 @@ def by_strace(lines):
         name, arguments, result, error = match[1], split(match[2]), int(match[3]), match[4]
         first = int(arguments[0]) if re.fullmatch(r"-?\d+", arguments[0]) else None
         if name in ("open", "openat", "socket"):  # the recorder asks the kernel; programs open nothing like this
-            strangers.add(result)
+            strangers |= {result} - {-1}
             continue
         if first in strangers:
             if name == "close":
@@ -178,8 +178,8 @@ def by_log(log):
                 opened(*made)
                 outcome = tuple(one.number for one in made) if len(made) == 2 else made[0].number
         elif name == "close":
-            if on is None and not call.errno:
-                continue  # an object that was closed already: Python does not ask the kernel again
+            if not call.errno and (on is None or subject.closed_by != call.index):
+                continue  # an object that was closed or detached already: Python does not ask the kernel
             if not call.errno:
                 del numbers[subject.number]
         elif name == "epoll_ctl":

@@ -1,0 +1,10 @@
+"""Explorables: play with a recording, or with live streams, in a notebook.
+
+``from epollkit import explore``, then for example ``explore.step_through(log)`` as the last line of a cell.
+"""
+
+from .step_through_view import step_through
+from .triggers_view import triggers
+from .waiting_view import waiting
+
+__all__ = ["step_through", "triggers", "waiting"]

@@ -42,9 +42,9 @@ def from_pyproject():
 
 
 def from_environment_yml():
-    """Return what environment.yml lists, as {name: what stands after the name}."""
+    """Return what environment.yml lists, for conda and for pip, as {name: what stands after the name}."""
     text = (ROOT / "environment.yml").read_text(encoding="utf-8")
-    lines = re.findall(r"^  - (.*)$", text.split("\ndependencies:\n")[1], re.MULTILINE)
+    lines = re.findall(r"^ +- (.*[^:\n])$", text.split("\ndependencies:\n")[1], re.MULTILINE)
     return {re.match(r"[\w.-]+", line)[0]: line for line in lines}
 
 

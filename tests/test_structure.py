@@ -43,7 +43,10 @@ MAY_IMPORT = {
     "explore.waiting_view": "ink explore.waiting_experiment explore.view",
     "explore.triggers_experiment": "masks kernel",
     "explore.triggers_view": "masks ink explore.triggers_experiment explore.view",
-    "explore.__init__": "explore.step_through_view explore.triggers_view explore.waiting_view",
+    "explore.slots": "",
+    "explore.buffers_experiment": "kernel recorder explore.slots",
+    "explore.buffers_view": "masks kernel ink explore.slots explore.buffers_experiment explore.view",
+    "explore.__init__": "explore.buffers_view explore.step_through_view explore.triggers_view explore.waiting_view",
 }
 DRAWING = {"axis", "lanes", "ink", "picture"}
 

@@ -3,8 +3,9 @@
 ``from epollkit import explore``, then for example ``explore.step_through(log)`` as the last line of a cell.
 """
 
+from .buffers_view import buffers
 from .step_through_view import step_through
 from .triggers_view import triggers
 from .waiting_view import waiting
 
-__all__ = ["step_through", "triggers", "waiting"]
+__all__ = ["buffers", "step_through", "triggers", "waiting"]

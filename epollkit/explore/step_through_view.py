@@ -39,6 +39,12 @@ STYLE = """<style>
 .epollkit-sides .lit { background: rgba(240, 180, 60, 0.38); font-weight: 600; }
 .epollkit-sides table { border-spacing: 0; }
 .epollkit-sides td { padding: 0 14px 2px 0; vertical-align: top; text-align: left; white-space: normal; }
+.epollkit-fit { container-type: inline-size; }
+@container (max-width: 600px) {
+  .epollkit-sides { grid-template-columns: minmax(0, 1fr); }
+  .epollkit-sides .epollkit-kernel { height: 170px !important; }
+  .epollkit-sides .epollkit-kernel .epollkit-panel { columns: 2; }
+}
 .epollkit-sides h5 { margin: 7px 0 1px; font-size: 12px; font-weight: 600; opacity: 0.75; }
 </style>"""
 
@@ -84,7 +90,9 @@ class StepThrough(Explorable):
         self.previous = button("Previous", "one step back", lambda: self.slider.value - 1)
         self.next = button("Next", "one step on", lambda: self.slider.value + 1)
         self.last = button("Last", "to the last step", lambda: last)
-        self.slider = ipywidgets.IntSlider(min=0, max=max(last, 1), readout=False, disabled=not last)
+        before, after = (100 * at for at in (self.timeline.across(0.5), 1 - self.timeline.across(max(last, 1) + 0.5)))
+        under = {"width": "auto", "height": "26px", "margin": f"0 calc({after:.3f}% - 6px) 0 calc({before:.3f}% - 6px)"}
+        self.slider = ipywidgets.IntSlider(min=0, max=max(last, 1), readout=False, disabled=not last, layout=under)
         self.play = ipywidgets.Play(min=0, max=max(last, 1), interval=500, show_repeat=False, disabled=not last)
         self.speed = ipywidgets.IntSlider(value=2, min=1, max=10, description="steps a second",
                                           style={"description_width": "auto"}, layout={"width": "250px"})
@@ -96,10 +104,6 @@ class StepThrough(Explorable):
         png, alt = self.still
         drawn = ipywidgets.Box([ipywidgets.HTML(image(png, alt)), self.cursor])
         drawn.add_class("epollkit-picture")
-        across = self.timeline.across
-        self.slider.layout = ipywidgets.Layout(
-            width="auto", height="26px",
-            margin=f"0 calc({100 * (1 - across(max(last, 1) + 0.5)):.3f}% - 6px) 0 calc({100 * across(0.5):.3f}% - 6px)")
         row = ipywidgets.HBox([self.first, self.previous, self.next, self.last, self.play, self.speed, self.where],
                               layout={"flex_flow": "row wrap", "align_items": "center"})
         self.build(ipywidgets.HTML(STYLE, layout={"height": "0", "margin": "0"}), row, self.sides, drawn, self.slider)
@@ -119,8 +123,9 @@ class StepThrough(Explorable):
         self.where.value = (f'<span role="status">step <b>{now.step:,}</b> of {self.moments.count:,} · '
                             f"{moment_of_time(now.time_ns)} · thread {html.escape(now.thread)}</span>")
         height = 18 * min(LINES, max([12, *(text.count("\n") for text in self.moments.log.sources.values())])) + 40
-        self.sides.value = (f'<div class="epollkit-sides"><div style="height: {height}px">{self._code(now)}</div>'
-                            f'<div style="height: {height}px">{self._kernel(now)}</div></div>')
+        self.sides.value = (f'<div class="epollkit-fit"><div class="epollkit-sides"><div style="height: {height}px">'
+                            f'{self._code(now)}</div><div class="epollkit-kernel" style="height: {height}px">'
+                            f"{self._kernel(now)}</div></div></div>")
 
     def _code(self, now):
         if not now.source:

@@ -46,7 +46,10 @@ MAY_IMPORT = {
     "explore.slots": "",
     "explore.buffers_experiment": "kernel recorder explore.slots",
     "explore.buffers_view": "masks kernel ink explore.slots explore.buffers_experiment explore.view",
-    "explore.__init__": "explore.buffers_view explore.step_through_view explore.triggers_view explore.waiting_view",
+    "explore.endings_experiment": "masks story",
+    "explore.endings_view": "masks story ink explore.endings_experiment explore.view",
+    "explore.__init__": "explore.buffers_view explore.endings_view explore.step_through_view explore.triggers_view "
+                        "explore.waiting_view",
 }
 DRAWING = {"axis", "lanes", "ink", "picture"}
 

@@ -4,8 +4,9 @@
 """
 
 from .buffers_view import buffers
+from .endings_view import endings
 from .step_through_view import step_through
 from .triggers_view import triggers
 from .waiting_view import waiting
 
-__all__ = ["buffers", "step_through", "triggers", "waiting"]
+__all__ = ["buffers", "endings", "step_through", "triggers", "waiting"]

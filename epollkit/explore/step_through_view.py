@@ -93,6 +93,7 @@ class StepThrough(Explorable):
         before, after = (100 * at for at in (self.timeline.across(0.5), 1 - self.timeline.across(max(last, 1) + 0.5)))
         under = {"width": "auto", "height": "26px", "margin": f"0 calc({after:.3f}% - 6px) 0 calc({before:.3f}% - 6px)"}
         self.slider = ipywidgets.IntSlider(min=0, max=max(last, 1), readout=False, disabled=not last, layout=under)
+        self.slider.add_class("epollkit-under")
         self.play = ipywidgets.Play(min=0, max=max(last, 1), interval=500, show_repeat=False, disabled=not last)
         self.speed = ipywidgets.IntSlider(value=2, min=1, max=10, description="steps a second",
                                           style={"description_width": "auto"}, layout={"width": "250px"})

@@ -1,0 +1,48 @@
+"""Each notebook as a learner meets it in JupyterLab: run, saved, opened again."""
+
+import nbformat
+import pytest
+from conftest import NOTEBOOKS
+
+NAMES = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
+NO_SUCH_KERNEL = {"name": "none", "display_name": "none", "language": "none"}
+
+
+def stills(page):
+    """Return (alternative text, width in pixels of the picture, is it to be seen) of each picture in an output."""
+    return page.tab.eval_on_selector_all(
+        ".jp-OutputArea-output img", "all => all.map(one => [one.alt, one.naturalWidth, one.offsetParent !== null])")
+
+
+def explorables(notebook):
+    """Return how many cells of a notebook end in an explorable."""
+    return sum(cell.source.rstrip().splitlines()[-1].startswith("explore.") for cell in notebook.cells
+               if cell.cell_type == "code" and cell.source.strip())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_run_all_and_reopen_what_was_saved(page, lab, name):
+    page.open(f"notebooks/{name}").run_all()
+    count = explorables(nbformat.read(NOTEBOOKS / name, 4))
+    assert page.wrong() == []
+    assert page.tab.locator(".epollkit-explore").count() == count
+    saved = page.save()
+    page.shut_down()
+    saved.metadata.kernelspec, saved.metadata.language_info = NO_SUCH_KERNEL, {"name": "none"}
+    nbformat.write(saved, lab.root / "saved.ipynb")
+    page.open_without_kernel("saved.ipynb")
+    assert page.wrong() == []
+    seen = [alt for alt, width, is_seen in stills(page) if width > 300 and is_seen]
+    assert all(seen) and len(seen) >= max(1, count)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_committed_notebook_without_a_kernel(page, lab, name):
+    committed = nbformat.read(NOTEBOOKS / name, 4)
+    count = explorables(committed)
+    committed.metadata.kernelspec, committed.metadata.language_info = NO_SUCH_KERNEL, {"name": "none"}
+    nbformat.write(committed, lab.root / "committed.ipynb")
+    page.open_without_kernel("committed.ipynb")
+    assert page.wrong() == []
+    seen = [alt for alt, width, is_seen in stills(page) if width > 300 and is_seen]
+    assert all(seen) and len(seen) >= max(1, count)

@@ -7,7 +7,7 @@ PY = "$(VENV)/bin/python"
 SETUP = VENV="$(VENV)" PYTHON="$(PYTHON)" AGAIN="make $@" sh tools/setup_venv.sh
 NBVAL = --nbval --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout=60
 .DEFAULT_GOAL := help
-.PHONY: help lab setup test test-browser notebooks bench lint
+.PHONY: help lab setup test notebooks bench lint
 
 help:  ## say what each target does
 	@echo "make lab is where to begin. All of them first make .venv, once, with the packages that constraints.txt pins."
@@ -26,10 +26,6 @@ test:  ## run the package's tests, then every notebook, and compare its outputs 
 	if ls notebooks/*.ipynb >/dev/null 2>&1; then $(PY) -m pytest $(NBVAL) notebooks || status=$$?; \
 	else echo "There is no notebook in notebooks/ to run."; fi; exit $$status
 
-test-browser:  ## run every notebook in JupyterLab in a headless Chromium
-	@$(SETUP)
-	@$(PY) -m pytest tests/browser
-
 notebooks:  ## run the notebooks and store what changed (ARGS="03 07": only these; ARGS=--fresh: every output anew)
 	@$(SETUP)
 	@$(PY) tools/notebooks.py $(ARGS)
@@ -42,7 +38,11 @@ lint:  ## check the style of the package, the tests, the tools and the notebooks
 	@$(SETUP)
 	@$(PY) -m ruff check --output-format=concise .
 
-.PHONY: binder-links
+.PHONY: test-browser binder-links
+test-browser:  ## run every notebook in JupyterLab in a headless Chromium
+	@$(SETUP)
+	@$(PY) -m pytest tests/browser
+
 binder-links:  ## print a Binder badge and link for each notebook (REPO=owner/name, BRANCH=main)
 	@$(SETUP)
 	@$(PY) tools/binder_links.py --repo "$(REPO)" --branch "$(BRANCH)"

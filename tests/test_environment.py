@@ -173,7 +173,7 @@ def test_a_bare_make_explains_every_target():
 
 
 def test_the_makefile_fits_on_one_screen():
-    assert len((ROOT / "Makefile").read_text(encoding="utf-8").splitlines()) <= 45
+    assert len((ROOT / "Makefile").read_text(encoding="utf-8").splitlines()) <= 50
 
 
 def test_the_license_is_the_one_pyproject_names():

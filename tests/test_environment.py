@@ -13,11 +13,12 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
-REGISTRIES = re.compile(  # hosts of package registries; written so that this file does not name one itself
-    r"\b(?:" + "|".join(re.escape(host.replace("_", ".")) for host in (
-        "pypi_org", "pythonhosted_org", "registry_npmjs_org", "npmjs_com", "repo_anaconda_com", "conda_anaconda_org",
-        "anaconda_org", "deb_debian_org", "archive_ubuntu_com", "crates_io", "proxy_golang_org", "jsr_io",
-        "yarnpkg_com", "repo_maven_apache_org", "rubygems_org")) + r")\b", re.IGNORECASE)
+#: The last part of a host → the hosts of package registries that end so, a blank for each dot.
+HOSTS = {"org": ("pypi", "pythonhosted", "registry npmjs", "conda anaconda", "anaconda", "deb debian", "proxy golang",
+                 "repo maven apache", "rubygems"),
+         "com": ("npmjs", "repo anaconda", "archive ubuntu", "yarnpkg"), "io": ("crates", "jsr")}
+REGISTRIES = re.compile(r"\b(?:" + "|".join(re.escape(".".join((*name.split(), end))) for end, names in HOSTS.items()
+                                            for name in names) + r")\b", re.IGNORECASE)
 
 
 def pyproject():

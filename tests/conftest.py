@@ -8,7 +8,10 @@ import sys
 import threading
 
 import pytest
+from ipywidgets.widgets import widget
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 import epollkit
 from epollkit import account, kernel
@@ -131,3 +134,62 @@ def thread(target, *args, name="B"):
 
 def wait_until_asleep(running, stream):
     kernel.wait_until_asleep(running, stream, 60)
+
+
+#: For programs in a process of their own: what is open; and every number that may be held but is free, as a list.
+SCARCE = """
+import os, resource
+
+def numbers():  # listing the directory would take a number
+    return [number for number in range(1000) if os.path.exists(f"/proc/self/fd/{number}")]
+
+def hold_all(limit):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    held = []
+    while True:
+        try:
+            held.append(os.dup(0))
+        except OSError:
+            return held
+"""
+
+
+def run_apart(program):
+    """Run *program* in a process of its own, which has what SCARCE defines; a warning there is an error."""
+    subprocess.run([sys.executable, "-W", "error", "-c", SCARCE + program], check=True, timeout=120)
+
+
+@contextlib.contextmanager
+def leaves_nothing():
+    """Assert that the block leaves no number open, no thread running, no widget alive."""
+    def left():
+        return sorted(os.listdir("/proc/self/fd")), set(threading.enumerate()), set(widget._instances)
+
+    before = left()
+    yield
+    assert left() == before
+
+
+def nothing_overlaps(figure):
+    """Assert that no text of *figure* runs into another, or over the edge.  Returns how many texts there are."""
+    edge, renderer = figure.bbox, FigureCanvasAgg(figure).get_renderer()
+    boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in figure.findobj(Text) if text.get_text()]
+    for at, (text, box) in enumerate(boxes):
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= edge.x1 and box.y1 <= edge.y1, f"{text!r} is cut off"
+        for other, there in boxes[:at]:
+            assert box.x1 <= there.x0 or there.x1 <= box.x0 or box.y1 <= there.y0 or there.y1 <= box.y0, \
+                f"{text!r} runs into {other!r}"
+    return len(boxes)
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """Return the figures that are saved in a test, in order, the last one last."""
+    saved, savefig = [], Figure.savefig
+
+    def keep(figure, *args, **named):
+        saved.append(figure)
+        savefig(figure, *args, **named)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    return saved

@@ -5,17 +5,14 @@ import os
 import random
 import re
 import select
-import subprocess
-import sys
 import threading
 import time
 
 import pytest
-from conftest import ROUNDS, busy_cores
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from conftest import ROUNDS, busy_cores, leaves_nothing, nothing_overlaps, run_apart
 
 from epollkit import kernel
-from epollkit.explore import buffers, buffers_view
+from epollkit.explore import buffers
 from epollkit.explore.buffers_experiment import KINDS, MOST, SHOWN, Buffers, NotNow
 from epollkit.explore.buffers_view import EMPTY, draw, in_words
 from epollkit.explore.slots import PAGE
@@ -274,22 +271,15 @@ def test_a_stream_closed_under_it_is_a_lesson(view):
 
 def test_no_stream_left_is_a_lesson():
     program = """
-import os, resource
 from epollkit.explore import buffers
 from epollkit.explore.buffers_experiment import KINDS
 from epollkit.explore.buffers_view import NOTHING
 view = buffers()
 view.write.click()
 view.close()
-before = sorted(os.listdir("/proc/self/fd"))
-resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+before = numbers()
 for kind in KINDS:
-    held = []
-    while True:
-        try:
-            held.append(os.dup(0))
-        except OSError:
-            break
+    held = hold_all(100)
     for spare in range(8):
         view = buffers()
         view.stream.value = kind
@@ -307,23 +297,22 @@ for kind in KINDS:
     assert spare == 7
     for number in held:
         os.close(number)
-    assert sorted(os.listdir("/proc/self/fd")) == before
+    assert numbers() == before
 """
-    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=120)
+    run_apart(program)
 
 
-def test_created_and_closed_often():
-    numbers, threads = sorted(os.listdir("/proc/self/fd")), threading.enumerate()
-    for count in range(ROUNDS):
-        view = buffers()
-        if count % 5 == 0:
-            view.stream.value = KINDS[count // 5 % 3]
-            view.fill.click()
-            view.sleep.click()
-        view.close()
-        view.close()
-        view.write.click()  # too late, and says nothing
-    assert sorted(os.listdir("/proc/self/fd")) == numbers and threading.enumerate() == threads
+def test_made_and_closed_often():
+    with leaves_nothing():
+        for count in range(ROUNDS):
+            view = buffers()
+            if count % 5 == 0:
+                view.stream.value = KINDS[count // 5 % 3]
+                view.fill.click()
+                view.sleep.click()
+            view.close()
+            view.close()
+            view.write.click()  # too late, and says nothing
 
 
 def test_no_click_takes_half_a_second(view):
@@ -356,16 +345,9 @@ def test_all_cores_busy():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nothing_overlaps_and_nothing_is_cut(kind, monkeypatch):
+def test_nothing_overlaps_and_nothing_is_cut(kind, figures):
     """Hold the boxes of all texts of the densest pictures against each other, and against the edge."""
-    figures, made = [], Buffers(kind)
-    savefig = buffers_view.Figure.savefig
-
-    def keep(figure, *args, **named):
-        figures.append(figure)
-        savefig(figure, *args, **named)
-
-    monkeypatch.setattr(buffers_view.Figure, "savefig", keep)
+    made = Buffers(kind)
     for acts in ([], [("fill", PAGE)], [("fill", MOST), ("sleep", MOST)], [("read", 2049)] * SHOWN, [("drain",)],
                  [("fill", 1), ("sleep", MOST), ("write", MOST)], [("one_byte_short",)], [("drain",)] * SHOWN,
                  [("fill", 1)] * SHOWN, [("close_reader",)], [("close_writer",)]):
@@ -375,12 +357,5 @@ def test_nothing_overlaps_and_nothing_is_cut(kind, monkeypatch):
             except NotNow:
                 pass
         draw(made)
-        axes = figures[-1].axes[0]
-        renderer = FigureCanvasAgg(figures[-1]).get_renderer()
-        boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in axes.texts if text.get_text()]
-        assert len(boxes) > 8
-        for number, (text, box) in enumerate(boxes):
-            assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figures[-1].bbox.x1 and box.y1 <= figures[-1].bbox.y1, text
-            for other, taken in boxes[:number]:
-                assert box.x1 <= taken.x0 or taken.x1 <= box.x0 or box.y1 <= taken.y0 or taken.y1 <= box.y0, (text, other)
+        assert nothing_overlaps(figures[-1]) > 8
     made.close()

@@ -11,13 +11,11 @@ import struct
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from contextlib import ExitStack
 
 import pytest
-from conftest import ROUNDS, busy_cores
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from conftest import ROUNDS, busy_cores, leaves_nothing, nothing_overlaps, run_apart
 
 from epollkit import masks
 from epollkit.explore import endings
@@ -25,7 +23,6 @@ from epollkit.explore import endings_experiment as experiment
 from epollkit.explore.endings_experiment import BITS, CHOICES, STREAMS, observe, program
 from epollkit.explore.endings_view import FIRST, describe, draw, explain, headline, tried
 
-VIEW = sys.modules[draw.__module__]
 PAIRS = [(stream, ending) for stream, one in STREAMS.items() for ending in one.endings]
 MASKS = [sum(BITS[name] for name in some) for count in range(5) for some in itertools.combinations(CHOICES, count)]
 ALL = sum(BITS.values())
@@ -315,36 +312,26 @@ def test_every_ending_by_its_controls(view):
 
 def test_no_stream_left_is_a_lesson():
     program = """
-import os, resource
 from epollkit.explore import endings
 endings().close()
-before = sorted(os.listdir("/proc/self/fd"))
-resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
-held = []
-while True:
-    try:
-        held.append(os.dup(0))
-    except OSError:
-        break
-def opened():
-    return [number for number in range(200) if os.path.exists(f"/proc/self/fd/{number}")]
+before, held = numbers(), hold_all(200)
 for stream, needed in (("pipe-read", 3), ("tcp", 4)):  # at the end: one end closed, its epoll, one that asks for all
     for spare in range(6):
         for _ in range(spare):
             os.close(held.pop())
-        now, view = opened(), endings()
+        now, view = numbers(), endings()
         view.stream.value = stream
         view.what.value = "close"
         assert ("EMFILE" in view.message.value) == (spare < needed), (stream, spare, view.message.value)
         assert ("could not be measured" in view.still[1]) == (spare < needed) == (not view.code.value)
-        assert opened() == now
+        assert numbers() == now
         view.close()
         held += [os.dup(0) for _ in range(spare)]
 for number in held:
     os.close(number)
-assert sorted(os.listdir("/proc/self/fd")) == before
+assert numbers() == before
 """
-    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=120)
+    run_apart(program)
 
 
 def test_what_does_not_come_is_a_lesson(view, monkeypatch):
@@ -357,17 +344,16 @@ def test_what_does_not_come_is_a_lesson(view, monkeypatch):
     assert view.message.value == "" and view.still[1] == FIRST_WORDS
 
 
-def test_made_and_closed_often_leaves_nothing():
-    numbers, threads = sorted(os.listdir("/proc/self/fd")), threading.enumerate()
-    for _ in range(ROUNDS):
-        made = endings()
-        made.stream.value = "tcp"
-        made.close()
-        made.close()
-        made.reset.click()  # too late, and says nothing
-    for _ in range(200):
-        observe("tcp", "reset", 1)
-    assert sorted(os.listdir("/proc/self/fd")) == numbers and threading.enumerate() == threads
+def test_made_and_closed_often():
+    with leaves_nothing():
+        for _ in range(ROUNDS):
+            made = endings()
+            made.stream.value = "tcp"
+            made.close()
+            made.close()
+            made.reset.click()  # too late, and says nothing
+        for _ in range(200):
+            observe("tcp", "reset", 1)
 
 
 def test_all_cores_busy():
@@ -378,24 +364,10 @@ def test_all_cores_busy():
             assert observe(stream, ending, BITS["IN"]).reported == expected, (stream, ending)
 
 
-def test_nothing_overlaps_and_nothing_is_cut(monkeypatch):
-    figures = []
-
-    class Kept(VIEW.Figure):
-        def __init__(self, *args, **settings):
-            super().__init__(*args, **settings)
-            figures.append(self)
-
-    monkeypatch.setattr(VIEW, "Figure", Kept)
+def test_nothing_overlaps_and_nothing_is_cut(figures):
     for (stream, ending), asked in itertools.product(PAIRS, (0, ALL - masks.ALWAYS)):
         if ending == "full" or not (asked or stream == "tcp"):
             continue
         outcome = observe(stream, ending, asked)
         draw(outcome, f"{outcome.stream.label}: {outcome.label}", asked)
-        size, renderer = figures[-1].bbox, FigureCanvasAgg(figures[-1]).get_renderer()
-        texts = [text for text in figures[-1].axes[0].texts if text.get_text()]
-        boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in texts]
-        for number, (text, box) in enumerate(boxes):
-            assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= size.x1 and box.y1 <= size.y1, text
-            for other, taken in boxes[:number]:
-                assert box.x1 <= taken.x0 or taken.x1 <= box.x0 or box.y1 <= taken.y0 or taken.y1 <= box.y0, (text, other)
+        assert nothing_overlaps(figures[-1]) > 10

@@ -3,17 +3,13 @@
 import os
 import re
 import select
-import subprocess
-import sys
-import threading
 import time
 
 import pytest
-from conftest import ROUNDS, busy_cores
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from conftest import ROUNDS, busy_cores, leaves_nothing, nothing_overlaps, run_apart
 
 from epollkit import kernel
-from epollkit.explore import triggers, triggers_view
+from epollkit.explore import triggers
 from epollkit.explore.triggers_experiment import ASKS, READS, REGISTRATIONS, SHOWN, Trial
 from epollkit.explore.triggers_view import cards, draw, in_words, verdict
 from epollkit.masks import ALWAYS, IN, ONESHOT
@@ -233,17 +229,9 @@ def test_a_stream_closed_under_it_is_a_lesson(view):
 
 def test_no_stream_left_is_a_lesson():
     program = """
-import os, resource
 from epollkit.explore import triggers
 triggers().close()
-before = sorted(os.listdir("/proc/self/fd"))
-resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
-held = []
-while True:
-    try:
-        held.append(os.dup(0))
-    except OSError:
-        break
+before, held = numbers(), hold_all(200)
 for spare in range(14):
     if spare:
         os.close(held.pop())
@@ -261,23 +249,22 @@ assert view.message.value == "" and len(view.trial.registrations) == 3
 view.close()
 for number in held:
     os.close(number)
-assert sorted(os.listdir("/proc/self/fd")) == before
+assert numbers() == before
 """
-    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=120)
+    run_apart(program)
 
 
-def test_made_and_closed_often_leaves_nothing():
-    numbers, threads = sorted(os.listdir("/proc/self/fd")), threading.enumerate()
-    for count in range(ROUNDS):
-        view = triggers()
-        if count % 10 == 0:
-            view.stream.value = "unix"
-            view.arrive.click()
-            view.ask.click()
-        view.close()
-        view.close()
-        view.arrive.click()  # too late, and says nothing
-    assert sorted(os.listdir("/proc/self/fd")) == numbers and threading.enumerate() == threads
+def test_made_and_closed_often():
+    with leaves_nothing():
+        for count in range(ROUNDS):
+            view = triggers()
+            if count % 10 == 0:
+                view.stream.value = "unix"
+                view.arrive.click()
+                view.ask.click()
+            view.close()
+            view.close()
+            view.arrive.click()  # too late, and says nothing
 
 
 def test_one_that_is_shown_again_closes_the_one_before():
@@ -310,7 +297,7 @@ assert len(opened()) == len(before) + 9
 view.close()
 assert opened() == before and threading.active_count() == 1
 """
-    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=120)
+    run_apart(program)
 
 
 def test_no_click_takes_half_a_second(view):
@@ -337,29 +324,14 @@ def test_all_cores_busy():
                     made.close()
 
 
-def test_nothing_overlaps_and_nothing_is_cut(trial, monkeypatch):
+def test_nothing_overlaps_and_nothing_is_cut(trial, figures):
     """Hold the boxes of all texts of the densest pictures against each other, and against the edge."""
-    figures = []
-
-    class Kept(triggers_view.Figure):
-        def __init__(self, *args, **settings):
-            super().__init__(*args, **settings)
-            figures.append(self)
-
-    monkeypatch.setattr(triggers_view, "Figure", Kept)
     for acts in ([("arrive", 5000)] * 40, [("ask", 1)] * SHOWN, [("arrive", 5000), ("ask", 2499)] * SHOWN,
                  [("ask", None)] * 3, [("arrive", 1), ("ask", 0)] * SHOWN):
         for act, amount in acts:
             getattr(trial, act)(amount)
         draw(trial)
-        axes = figures[-1].axes[0]
-        renderer = FigureCanvasAgg(figures[-1]).get_renderer()
-        boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in axes.texts]
-        assert len(boxes) > 10
-        for number, (text, box) in enumerate(boxes):
-            assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figures[-1].bbox.x1 and box.y1 <= figures[-1].bbox.y1, text
-            for other, taken in boxes[:number]:
-                assert box.x1 <= taken.x0 or taken.x1 <= box.x0 or box.y1 <= taken.y0 or taken.y1 <= box.y0, (text, other)
+        assert nothing_overlaps(figures[-1]) > 10
 
 
 def test_the_facts_of_the_kernel_without_epollkit():

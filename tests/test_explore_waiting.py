@@ -9,8 +9,7 @@ import threading
 import time
 
 import pytest
-from conftest import ROUNDS, busy_cores
-from ipywidgets.widgets import widget
+from conftest import ROUNDS, busy_cores, leaves_nothing
 
 from epollkit.explore import waiting, waiting_view
 from epollkit.explore.waiting_experiment import INTERVALS_MS, KEPT, MEANS_TO, PARCEL, WAYS, Experiment, Try
@@ -199,20 +198,15 @@ def test_no_try_takes_half_a_second(view, busy):
     assert max(slowest.values()) < (1.5 if busy else 0.5), slowest
 
 
-def test_made_and_closed_often_leaves_nothing():
-    def left():
-        return sorted(os.listdir("/proc/self/fd")), set(threading.enumerate()), len(widget._instances)
-
-    waiting().close()
-    before = left()
-    for number in range(ROUNDS):
-        view = waiting()
-        if number % 10 == 0:
+def test_made_and_closed_often():
+    with leaves_nothing():
+        for number in range(ROUNDS):
+            view = waiting()
+            if number % 10 == 0:
+                view.attempt.click()
+            view.close()
+            view.close()
             view.attempt.click()
-        view.close()
-    view.close()
-    view.attempt.click()
-    assert left() == before
 
 
 def test_durations_in_words():

@@ -1,11 +1,13 @@
 """What every test of the recorder shares: each log made in a test is held against rules that hold for every log."""
 
 import contextlib
+import gc
 import io
 import os
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from ipywidgets.widgets import widget
@@ -168,6 +170,23 @@ def leaves_nothing():
     before = left()
     yield
     assert left() == before
+
+
+@contextlib.contextmanager
+def half_a_second(*what):
+    """Assert that the block uses less than half a second of the processor, and is done within two; *what* it was.
+
+    The garbage collector waits meanwhile: it would go through all that the tests before have piled up, which takes up
+    to a second.
+    """
+    gc.disable()
+    try:
+        started, used = time.monotonic(), time.thread_time()
+        yield
+        used, took = time.thread_time() - used, time.monotonic() - started
+    finally:
+        gc.enable()
+    assert used < 0.5 and took < 2, (*what, used, took)
 
 
 def nothing_overlaps(figure):

@@ -1,0 +1,179 @@
+"""One attempt, run on real streams under ``record()``: what happens in the child process, and nothing else.
+
+Facts about forked children
+---------------------------
+* A child has copies of its parent's file descriptors, and they share the open file descriptions: who shuts a socket down
+  there, registers with an epoll there, or makes a stream non-blocking there, does so to the parent.
+* It has one thread.  What the other threads of the parent held, nobody will ever let go of.
+
+What we do about them
+---------------------
+Every file descriptor of the parent is replaced by ``/dev/null`` before the attempt begins: the numbers stay taken, the
+streams are out of reach.  What is found out goes to files in a folder, by path, since an attempt may close any number.
+The attempt has a thread to itself, so that this one can end the recording while the attempt sleeps or spins.
+
+*Source:* fork(2), dup2(2), setsid(2), getrlimit(2).
+"""
+
+import gc
+import json
+import os
+import reprlib
+import resource
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+
+from .. import kernel
+from ..recorder import record
+from . import scene as scenes
+from . import tasks
+
+PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
+#: The child tells what it saw after so many seconds, also of an attempt that has not come back.
+LIMIT_S = 3.0
+#: An attempt that makes more calls in one round is stopped.  It needs some twenty.
+MOST_CALLS = 8_000
+MOST_OUTPUT, MORE_MEMORY = 1 << 24, 1 << 30
+
+
+class Enough(BaseException):
+    """Ends an attempt that makes calls without an end.  No ``except Exception`` holds it up."""
+
+
+class Attempt:
+    """The learner's function in a thread of its own."""
+
+    def __init__(self, function, arguments):
+        self.function, self.arguments = function, arguments
+        self.thread = threading.Thread(target=self.run, name="you", daemon=True)
+        self.ticks, self.ident, self.is_over = 0, None, False
+        self.found = {"state": "late"}
+
+    @property
+    def calls(self):
+        """How many calls it has made so far, about: the recorder looks at the clock twice for each."""
+        return self.ticks // 2
+
+    def clock(self):
+        """Tell the time to the recorder, which asks at each call; that is where a spinner is stopped."""
+        if threading.get_ident() == self.ident:
+            self.ticks += 1
+            if self.ticks > 2 * MOST_CALLS:
+                raise Enough
+        return time.perf_counter_ns()
+
+    def run(self):
+        self.ident = threading.get_ident()
+        try:
+            self.found = {"state": "returned", **describe(self.function(*self.arguments))}
+        except Enough:
+            self.found = {"state": "spun"}
+        except BaseException as error:
+            self.found = {"state": "raised", **complaint(error)}
+        self.is_over = True
+
+
+def describe(value) -> dict:
+    """Tell what came back in a way that can be written to a file."""
+    try:
+        shown = reprlib.repr(value)
+    except Exception:
+        shown = "something that cannot be shown"
+    is_data = isinstance(value, (bytes, bytearray))
+    return {"type": type(value).__name__, "shown": shown, "bytes": bytes(value).hex() if is_data else None}
+
+
+def complaint(error) -> dict:
+    """Tell what was raised, and the learner's line that raised it."""
+    frames = [frame for frame in traceback.TracebackException.from_exception(error).stack
+              if not frame.filename.startswith(PACKAGE)]
+    said = "".join(traceback.format_exception_only(error)).strip()[:500]
+    return {"type": type(error).__name__, "said": said, "line": frames[-1].line if frames else "",
+            "number": frames[-1].lineno if frames else 0}
+
+
+def run_rounds(id, function, seed, folder):
+    """Run *function* as an attempt at the exercise *id*, round by round, and leave in *folder* what was seen.
+
+    Never returns: the process ends here.
+    """
+    folder, deadline = Path(folder), time.monotonic() + LIMIT_S
+    try:
+        isolate(folder / "output")
+        for number in range(tasks.ROUNDS):
+            if not run_round(tasks.scene(id, seed, number), function, deadline, folder / f"round-{number}"):
+                break
+    except BaseException:
+        (folder / "failure").write_text(traceback.format_exc())
+    os._exit(0)
+
+
+def isolate(output):
+    """Cut this process off from the streams, the signals and the objects of its parent."""
+    os.setsid()
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    gc.freeze()  # what the parent made is not cleaned up here
+    nothing = os.open(os.devnull, os.O_RDWR)
+    kept = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for number in scenes.numbers():
+        if number not in (nothing, kept) and kernel.text(number):
+            os.dup2(kept if number in (1, 2) else nothing, number, inheritable=False)
+    os.close(nothing)
+    os.close(kept)
+    sys.stdout = sys.stderr = open(1, "w", buffering=1, errors="replace", closefd=False)
+    with open("/proc/self/statm") as sizes:
+        memory = int(sizes.read().split()[0]) * os.sysconf("SC_PAGESIZE")
+    for what, most in ((resource.RLIMIT_FSIZE, MOST_OUTPUT), (resource.RLIMIT_AS, memory + MORE_MEMORY)):
+        hard = resource.getrlimit(what)[1]
+        resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+def run_round(scene, function, deadline, path) -> bool:
+    """Run one round and write the log and the findings beside *path*.  Returns whether another one makes sense."""
+    before, flags, threads = open_numbers(), blocking(scene), set(threading.enumerate())
+    attempt = Attempt(function, scene.arguments)
+    counterpart = threading.Thread(target=scenes.play, args=(scene, attempt), name=scene.name, daemon=True)
+    with record(clock=attempt.clock, **scene.streams) as log:
+        attempt.thread.start()
+        counterpart.start()
+        attempt.thread.join(max(0, deadline - time.monotonic()))
+        found = attempt.found
+        if attempt.is_over:
+            counterpart.join(max(0, deadline - time.monotonic()))
+    after = open_numbers()
+    found |= {
+        "wanted": scene.wanted.hex(),
+        "received": bytes(scene.received).hex() if scene.is_received else None,
+        "gone": [name_of(scene, number) for number in before if after.get(number) != before[number]
+                 and number not in scene.ours],
+        "left": [number for number in after if after[number] != before.get(number)],
+        "switched": [name for name, was in blocking(scene).items() if flags[name] != was],
+        "threads": len(set(threading.enumerate()) - threads - {counterpart, attempt.thread}),
+    }
+    log.save(path.with_suffix(".log"))
+    path.with_suffix(".json").write_text(json.dumps(found))
+    for number in set(scene.streams.values()) - scene.ours:
+        if after.get(number) == before[number]:
+            os.close(number)
+    return found["state"] == "returned" and not found["gone"]
+
+
+def open_numbers() -> dict:
+    """Tell what is open now: number → what the kernel calls it."""
+    return {number: text for number in scenes.numbers() if (text := kernel.text(number))}
+
+
+def blocking(scene) -> dict:
+    """Tell which streams of *scene* do not block, by name; those that are closed are left out."""
+    return {name: kernel.is_nonblocking(number) for name, number in scene.streams.items() if kernel.inode(number)}
+
+
+def name_of(scene, number) -> str:
+    """Name *number* as the scene does."""
+    return next((name for name, one in scene.streams.items() if one == number), f"file descriptor {number}")

@@ -1,0 +1,92 @@
+"""What an attempt is put into: its streams, and somebody at the other end.
+
+Facts about threads
+-------------------
+* Who waits for a moment by the clock meets another moment on a busy machine.  The kernel tells in which call a thread
+  sleeps, and how much waits in a stream: these are moments that can be waited for.
+* A thread that polls busily never sleeps.
+
+What we do about them
+---------------------
+The *counterpart* is a thread.  It acts when the attempt has *settled*: the attempt sleeps in a call on one of its streams
+or epolls, or it has made so many calls for nothing that it plainly does not mean to sleep, or it is over.  So each step
+falls into the same moment every time, and who polls busily is caught every time.
+
+*Source:* proc_pid_syscall(5), FIONREAD in pipe(7).
+"""
+
+import os
+import select
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .. import kernel
+
+#: So many calls on streams that stand still are enough to call it busy polling.
+ASKED_IN_VAIN = 12
+
+
+@dataclass
+class Scene:
+    """The streams of one round, and what is to happen.
+
+    `streams`: name → file descriptor.  `arguments` are handed to the attempt.  `wanted` is what is to arrive: in what the
+    attempt returns, or, if `is_received`, in `received`.  `part`, a function of the scene and the attempt, is what the
+    counterpart does.  `ours`: numbers that the counterpart has closed.
+    """
+
+    streams: dict
+    arguments: tuple
+    wanted: bytes
+    part: Callable
+    name: str
+    is_received: bool = False
+    received: bytearray = field(default_factory=bytearray)
+    ours: set = field(default_factory=set)
+
+    def close(self, number):
+        """Close *number* on the counterpart's side."""
+        self.ours.add(number)
+        os.close(number)
+
+
+def play(scene, attempt):
+    """Play the counterpart's part in *scene*; to be called in its own thread."""
+    try:
+        scene.part(scene, attempt)
+    except OSError:  # the attempt closed what was not its own: that shows
+        pass
+
+
+def wait_until_settled(scene, attempt, stands_still):
+    """Wait until *attempt* sleeps, calls in vain, or is over, while ``stands_still()`` tells that nothing moves."""
+    calls = attempt.calls
+    while not attempt.is_over:
+        if not stands_still():
+            calls = attempt.calls
+        elif attempt.calls - calls >= ASKED_IN_VAIN or is_asleep(scene, attempt):
+            if stands_still():
+                return
+        time.sleep(0.001)
+
+
+def is_asleep(scene, attempt) -> bool:
+    """Tell whether *attempt* sleeps in a call on a stream of *scene*, or in any epoll."""
+    epolls = [number for number in numbers() if kernel.text(number) == "anon_inode:[eventpoll]"]
+    return any(kernel.is_asleep(attempt.thread, number) for number in {*scene.streams.values(), *epolls})
+
+
+def numbers() -> list[int]:
+    """List the file descriptors of this process; one of them, used for the listing, is closed by now."""
+    return sorted(map(int, os.listdir("/proc/self/fd")))
+
+
+def is_empty(*streams) -> bool:
+    """Tell whether nothing waits in any of *streams*."""
+    return not any(map(kernel.bytes_waiting, streams))
+
+
+def is_full(stream) -> bool:
+    """Tell whether *stream* is not writable now."""
+    return not kernel.readiness(stream, select.POLLOUT) & select.POLLOUT

@@ -50,6 +50,7 @@ def examine(task, function, seed) -> Verdict:
             if not path.with_suffix(".json").exists():
                 return Verdict(task, *UNFINISHED[how], seed, number + 1, output=output)
             round = rules.load(path, number + 1)
+            output = round.found["output"]
             if finding := rules.judge(round):
                 return Verdict(task, finding.state, finding.seen, seed, round.number, round.log, finding.call, output)
     return Verdict(task, "right", f"{task.wanted}, in each of {tasks.ROUNDS} rounds", seed, round.number, round.log,

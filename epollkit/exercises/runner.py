@@ -37,7 +37,7 @@ PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 LIMIT_S = 3.0
 #: An attempt that makes more calls in one round is stopped.  It needs some twenty.
 MOST_CALLS = 8_000
-MOST_OUTPUT, MORE_MEMORY = 1 << 24, 1 << 30
+MOST_OUTPUT, KEPT_OUTPUT, MORE_MEMORY = 1 << 24, 100_000, 1 << 30
 
 
 class Enough(BaseException):
@@ -105,6 +105,7 @@ def run_rounds(id, function, seed, folder):
     try:
         isolate(folder / "output")
         for number in range(tasks.ROUNDS):
+            os.truncate(folder / "output", 0)  # so that what is there is this round's
             if not run_round(tasks.scene(id, seed, number), function, deadline, folder / f"round-{number}"):
                 break
     except BaseException:
@@ -156,6 +157,12 @@ def run_round(scene, function, deadline, path) -> bool:
         "switched": [name for name, was in blocking(scene).items() if flags[name] != was],
         "threads": len(set(threading.enumerate()) - threads - {counterpart, attempt.thread}),
     }
+    try:
+        sys.stdout.flush()
+    except Exception:  # the attempt closed it, or printed more than it may
+        pass
+    with open(path.with_name("output"), "rb") as printed:
+        found["output"] = printed.read(KEPT_OUTPUT).decode(errors="replace")
     log.save(path.with_suffix(".log"))
     path.with_suffix(".json").write_text(json.dumps(found))
     for number in set(scene.streams.values()) - scene.ours:

@@ -53,7 +53,7 @@ MAY_IMPORT = {
     "exercises.solutions": "",
     "exercises.scene": "kernel",
     "exercises.tasks": "kernel exercises.scene exercises.solutions",
-    "exercises.runner": "kernel recorder exercises.scene exercises.tasks",
+    "exercises.runner": "kernel recorder source exercises.scene exercises.tasks",
     "exercises.apart": "",
     "exercises.rules": "log story traffic exercises.scene",
     "exercises.verdict": "log picture exercises.tasks",

@@ -43,7 +43,7 @@ def examine(task, function, seed) -> Verdict:
             return Verdict(task, "stopped", "you stopped the check", seed)
         output = read(folder / "output")
         if failure := read(folder / "failure"):
-            return Verdict(task, "ended", f"the check could not go on: {failure.splitlines()[-1]}", seed, output=output)
+            return Verdict(task, "no verdict", f"the check could not go on: {failure.splitlines()[-1]}", seed, output=output)
         round = None
         for number in range(tasks.ROUNDS):
             path = folder / f"round-{number}"

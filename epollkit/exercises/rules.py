@@ -13,6 +13,7 @@ A rule takes a `Round`, and returns a `Finding` if the round breaks it: what was
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from ..log import Log
@@ -40,7 +41,7 @@ class Round:
     log: Log
     found: dict
 
-    @property
+    @cached_property
     def own(self) -> list:
         """The calls that the attempt made itself."""
         return [call for call in self.log if call.thread.name == "you"]
@@ -126,15 +127,23 @@ def delivers(round):
         missing = "the last of them came twice, or from nowhere"
     else:
         missing = f"byte {same:,}, counted from 0, is not the one that belongs there: some were lost, or came twice"
-    return Finding("wrong", f"{came}: {missing}", place_of_loss(round, is_received))
+    return Finding("wrong", f"{came}: {missing}", place_of_loss(round, same))
 
 
-def place_of_loss(round, is_received):
-    """Find the call where bytes were lost: a write that was cut short or refused; else the last read."""
-    if is_received:
-        return next((call.index for call in round.own if call.name in WRITES
-                     and (call.error or round.log.was_cut_short(call.index))), None)
-    return next((call.index for call in reversed(round.own) if call.name in READS), None)
+def place_of_loss(round, same):
+    """Find the call where bytes were lost, if *same* arrived as they should.
+
+    That is the last read, or the last write that was cut short or refused, up to the call that moved the first wrong
+    byte; else that call.
+    """
+    moved, place = 0, None
+    for call in round.own:
+        if call.name in READS or (call.name in WRITES and (call.error or round.log.was_cut_short(call.index))):
+            place = call.index
+        moved += call.bytes_moved if call.name in WRITES or call.name in READS else 0
+        if moved > same:
+            return call.index if place is None else place
+    return place
 
 
 def never_asks_in_vain(round):

@@ -29,10 +29,10 @@ from pathlib import Path
 
 from .. import kernel
 from ..recorder import record
+from ..source import is_learners
 from . import scene as scenes
 from . import tasks
 
-PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 #: The child tells what it saw after so many seconds, also of an attempt that has not come back.
 LIMIT_S = 3.0
 #: An attempt that makes more calls in one round is stopped.  It needs some twenty.
@@ -90,7 +90,7 @@ def describe(value) -> dict:
 def complaint(error) -> dict:
     """Tell what was raised, and the learner's line that raised it."""
     frames = [frame for frame in traceback.TracebackException.from_exception(error).stack
-              if not frame.filename.startswith(PACKAGE)]
+              if is_learners(frame.filename)]
     said = "".join(traceback.format_exception_only(error)).strip()[:500]
     return {"type": type(error).__name__, "said": said, "line": frames[-1].line if frames else "",
             "number": frames[-1].lineno if frames else 0}
@@ -104,6 +104,9 @@ def run_rounds(id, function, seed, folder):
     folder, deadline = Path(folder), time.monotonic() + LIMIT_S
     try:
         isolate(folder / "output")
+        if kernel.is_asleep(threading.main_thread(), 0) is None:
+            raise RuntimeError("this kernel does not show in which call a thread sleeps (/proc/self/task/TID/syscall); run "
+                               "the course on a Linux that does: README.md names some")
         for number in range(tasks.ROUNDS):
             os.truncate(folder / "output", 0)  # so that what is there is this round's
             if not run_round(tasks.scene(id, seed, number), function, deadline, folder / f"round-{number}"):

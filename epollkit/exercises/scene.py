@@ -17,6 +17,7 @@ falls into the same moment every time, and who polls busily is caught every time
 
 import os
 import select
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -65,16 +66,17 @@ def wait_until_settled(scene, attempt, stands_still):
     while not attempt.is_over:
         if not stands_still():
             calls = attempt.calls
-        elif attempt.calls - calls >= ASKED_IN_VAIN or is_asleep(scene, attempt):
+        elif attempt.calls - calls >= ASKED_IN_VAIN or is_asleep(scene):
             if stands_still():
                 return
         time.sleep(0.001)
 
 
-def is_asleep(scene, attempt) -> bool:
-    """Tell whether *attempt* sleeps in a call on a stream of *scene*, or in any epoll."""
+def is_asleep(scene) -> bool:
+    """Tell whether the attempt, or a thread that it started, sleeps in a call on a stream of *scene*, or in any epoll."""
     epolls = [number for number in numbers() if kernel.text(number) == "anon_inode:[eventpoll]"]
-    return any(kernel.is_asleep(attempt.thread, number) for number in {*scene.streams.values(), *epolls})
+    threads = set(threading.enumerate()) - {threading.main_thread(), threading.current_thread()}
+    return any(kernel.is_asleep(thread, number) for thread in threads for number in {*scene.streams.values(), *epolls})
 
 
 def numbers() -> list[int]:

@@ -20,7 +20,8 @@ class Said(str):
 class Verdict:
     """The verdict on one attempt.
 
-    `state` is right, wrong, not attempted yet, took too long, raised, nonsense, ended or stopped.  `seen` says what
+    `state` is right, wrong, not attempted yet, took too long, raised, nonsense, ended, stopped, or
+    no verdict where the machine does not let one judge.  `seen` says what
     happened, `log` is the recording of the round that `round`, counted from 1, names, or None; `call` is the index of
     the call where it shows, or None.  `output` is what the attempt printed.  `seed` made the data.
     """
@@ -57,7 +58,7 @@ class Verdict:
             said.append(f"Printed: {self.output[:MOST_OUTPUT].rstrip()}{more}")
         if self.is_right:
             said.append(f'solution("{self.task.id}") shows another one.')
-        elif self.state != "stopped":
+        elif self.state not in ("stopped", "no verdict"):
             said.append("For a hint, call .hint() on this; after that, .further_hint().")
         return said
 

@@ -3,6 +3,7 @@
 import os
 import select
 from array import array
+from concurrent.futures import ThreadPoolExecutor
 from fcntl import ioctl
 from termios import FIONREAD
 
@@ -46,6 +47,11 @@ def asleep_in_an_epoll(r):
                     pass
     finally:
         os.set_blocking(r, True)
+
+
+def in_another_thread(r):
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(in_a_loop, r).result()
 
 
 def reads_once(r):
@@ -127,7 +133,7 @@ def returns_nothing(r):
     in_a_loop(r)
 
 
-RIGHT = [in_a_loop, byte_by_byte, as_a_file, asleep_in_an_epoll]
+RIGHT = [in_a_loop, byte_by_byte, as_a_file, in_another_thread, asleep_in_an_epoll]
 WRONG = {
     reads_once: ("wrong", "the rest is missing"),
     stops_at_a_short_read: ("wrong", "the rest is missing"),

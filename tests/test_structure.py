@@ -55,7 +55,7 @@ MAY_IMPORT = {
     "exercises.tasks": "kernel exercises.scene exercises.solutions",
     "exercises.runner": "kernel recorder source exercises.scene exercises.tasks",
     "exercises.apart": "",
-    "exercises.rules": "log story traffic exercises.scene",
+    "exercises.rules": "log story traffic",
     "exercises.verdict": "log picture exercises.tasks",
     "exercises.judge": "exercises.apart exercises.rules exercises.runner exercises.tasks exercises.verdict",
     "exercises.__init__": "exercises.judge exercises.verdict",

@@ -19,10 +19,9 @@ from typing import NamedTuple
 from ..log import Log
 from ..story import count, spell
 from ..traffic import READS, WRITES
-from .scene import ASKED_IN_VAIN
 
-#: Fewer calls for nothing, in a row, than the counterpart waits for before it calls it busy polling.
-MOST_IN_VAIN = ASKED_IN_VAIN - 3
+#: More calls for nothing, in a row, are busy polling.  The counterpart waits for far more of them.
+MOST_IN_VAIN = 9
 
 
 class Finding(NamedTuple):
@@ -60,6 +59,8 @@ def judge(round) -> Finding | None:
 def comes_back(round):
     if round.found["state"] != "late":
         return None
+    if vain := never_asks_in_vain(round):
+        return vain
     last = round.own[-1] if round.own else None
     if last is None:
         return Finding("took too long", "your function did not come back, and it made no call on a stream")
@@ -79,10 +80,9 @@ def what_waits(log) -> str:
 def comes_to_an_end(round):
     if round.found["state"] != "spun":
         return None
-    at = first_in_vain(round)
-    last = round.log[at] if at is not None else round.own[-1]
-    return Finding("wrong", f"your function called without an end, as {spell(last)} again and again: it was stopped after "
-                            f"{count(len(round.own), 'call')}", last.index)
+    return never_asks_in_vain(round) or Finding(
+        "wrong", f"your function was stopped after {count(len(round.own), 'call')}: it takes some twenty, if each of them "
+                 "is given more bytes to move", round.own[-1].index)
 
 
 def raises_nothing(round):
@@ -150,8 +150,11 @@ def never_asks_in_vain(round):
     at = first_in_vain(round)
     if at is None:
         return None
-    return Finding("wrong", f"your function asked again and again while nothing had changed, with {spell(round.log[at])}: "
-                            "that is busy polling", at)
+    call = round.log[at]
+    if call.name in READS and not call.error:
+        return Finding("wrong", f"your function went on with {spell(call)} after the end", at)
+    return Finding("wrong", f"your function asked again and again while nothing had changed, with {spell(call)}: that is "
+                            "busy polling", at)
 
 
 def first_in_vain(round):

@@ -24,8 +24,8 @@ from dataclasses import dataclass, field
 
 from .. import kernel
 
-#: So many calls on streams that stand still are enough to call it busy polling.
-ASKED_IN_VAIN = 12
+#: Who makes so many calls on streams that stand still does not mean to sleep.
+ASKED_IN_VAIN = 25
 
 
 @dataclass

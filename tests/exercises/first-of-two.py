@@ -4,6 +4,7 @@ import os
 import select
 import selectors
 import threading
+import time
 
 kept = []
 
@@ -58,6 +59,15 @@ def polls_busily(r1, r2):
     finally:
         os.set_blocking(r1, True)
         os.set_blocking(r2, True)
+
+
+def polls_with_pauses(r1, r2):
+    with select.epoll() as ep:
+        ep.register(r1, select.EPOLLIN)
+        ep.register(r2, select.EPOLLIN)
+        while not (events := ep.poll(0)):
+            time.sleep(0.02)
+        return os.read(events[0][0], 4096)
 
 
 def polls_with_no_time(r1, r2):
@@ -133,6 +143,7 @@ WRONG = {
     reads_both: ("took too long", "asleep in os.read(r1"),
     asks_for_out: ("took too long", "asleep in"),
     polls_busily: ("wrong", "busy polling"),
+    polls_with_pauses: ("wrong", "busy polling"),
     polls_with_no_time: ("wrong", "busy polling"),
     waits_a_moment_only: ("raised", "IndexError"),
     takes_a_part: ("wrong", "the rest is missing"),

@@ -139,7 +139,7 @@ WRONG = {
     stops_at_a_short_read: ("wrong", "the rest is missing"),
     stops_when_nothing_waits: ("wrong", "the rest is missing"),
     keeps_the_last_piece: ("wrong", "is not the one that belongs there"),
-    misses_the_end: ("wrong", "called without an end"),
+    misses_the_end: ("wrong", "after the end"),
     polls_busily: ("wrong", "busy polling"),
     waits_for_the_hang_up: ("took too long", "waited in r"),
     closes_the_stream: ("wrong", "closed r"),

@@ -46,6 +46,14 @@ def blocking_for_a_while(w, data):
         os.set_blocking(w, False)
 
 
+def byte_by_byte(w, data):
+    with select.epoll() as ep:
+        ep.register(w, select.EPOLLOUT)
+        for at in range(len(data)):
+            ep.poll()
+            os.write(w, data[at:at + 1])
+
+
 def ignores_the_result(w, data):
     os.write(w, data)
 
@@ -129,6 +137,7 @@ def closes_the_stream(w, data):
 
 RIGHT = [when_refused, poll_first, edge_triggered, blocking_for_a_while]
 WRONG = {
+    byte_by_byte: ("wrong", "was stopped after"),
     ignores_the_result: ("wrong", "the rest is missing"),
     ignores_it_in_pieces: ("wrong", "came to the reader"),
     drops_the_refused_tail: ("wrong", "the rest is missing"),

@@ -18,42 +18,62 @@ import multiprocessing
 import os
 import select
 import signal
+import threading
+import time
 import warnings
 
 LIMIT_S = 5.0
+#: How often to look whether Ctrl-C came, in milliseconds.
+LOOK_MS = 50
 
 
 def run_apart(target, *args) -> str:
     """Call *target* with *args* in a forked child, and wait until it is gone, at most LIMIT_S seconds.
 
-    Returns ``"ended"``, ``"killed"`` if time was up, or ``"stopped"`` if a KeyboardInterrupt came meanwhile.
+    Returns ``"ended"``, ``"killed"`` if time was up, or ``"stopped"`` if Ctrl-C came meanwhile.
     """
     child = multiprocessing.get_context("fork").Process(target=target, args=args)
-    how, mask = "stopped", signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
+    with CtrlC() as ctrl_c:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # fork where there are threads: the child has but one
             child.start()
         try:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            how = "ended" if is_gone(child.pid) else "killed"
-        except KeyboardInterrupt:
-            pass
-    finally:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        if child.pid is not None:
+            is_over = is_gone(child.pid, ctrl_c)
+        finally:
             end(child)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    return how
+    return "stopped" if ctrl_c.came else "ended" if is_over else "killed"
 
 
-def is_gone(pid) -> bool:
-    """Wait until the process *pid* is gone; return False if it is not after LIMIT_S seconds."""
-    handle = os.pidfd_open(pid)
+class CtrlC:
+    """Note Ctrl-C for the length of a block instead of raising KeyboardInterrupt, anywhere and half-way through."""
+
+    def __init__(self):
+        self.came, self.before = False, None
+
+    def note(self, *_):
+        self.came = True
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():  # no other thread gets a KeyboardInterrupt
+            self.before = signal.getsignal(signal.SIGINT)
+            if self.before is not None:
+                signal.signal(signal.SIGINT, self.note)
+        return self
+
+    def __exit__(self, *_):
+        if self.before is not None:
+            signal.signal(signal.SIGINT, self.before)
+
+
+def is_gone(pid, ctrl_c) -> bool:
+    """Wait until the process *pid* is gone; return False if it is not after LIMIT_S seconds, or when Ctrl-C came."""
+    deadline, handle = time.monotonic() + LIMIT_S, os.pidfd_open(pid)
     try:
         asking = select.poll()
         asking.register(handle, select.POLLIN)
-        return bool(asking.poll(LIMIT_S * 1000))
+        while not (is_over := bool(asking.poll(LOOK_MS))) and time.monotonic() < deadline and not ctrl_c.came:
+            pass
+        return is_over
     finally:
         os.close(handle)
 

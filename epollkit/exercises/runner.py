@@ -121,7 +121,6 @@ def isolate(output):
     os.setsid()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     gc.freeze()  # what the parent made is not cleaned up here
     nothing = os.open(os.devnull, os.O_RDWR)
     kept = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

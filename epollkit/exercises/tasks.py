@@ -92,7 +92,7 @@ TASKS = {task.id: task for task in (
     Task(
         id="read-everything",
         title="Read a stream until its end",
-        text="Complete read_everything(r): r is the read end of a pipe.  Return every byte that comes, in one bytes "
+        text="Complete read_everything(r): r is the read end of a pipe. Return every byte that comes, in one bytes "
              "object, when the stream has ended.",
         stub='def read_everything(r):\n    """Return all bytes that come from r, until its end."""\n    ...\n',
         wanted="every byte of the stream, in order, and one call that finds the end",
@@ -105,8 +105,8 @@ TASKS = {task.id: task for task in (
     Task(
         id="first-of-two",
         title="Wait at two doors at once",
-        text="Complete first_of_two(r1, r2): both are read ends of pipes, and a parcel comes to one of them.  Sleep until "
-             "then.  Return the bytes of the parcel.",
+        text="Complete first_of_two(r1, r2): both are read ends of pipes, and a parcel comes to one of them. Sleep until "
+             "then. Return the bytes of the parcel.",
         stub='def first_of_two(r1, r2):\n    """Return the bytes of whichever stream gets some first."""\n    ...\n',
         wanted="the parcel, from whichever stream it came, and no call that asks in vain while there is none",
         hint="A read of r1 sleeps at r1, whatever lies in r2. Which call sleeps at both?",
@@ -118,8 +118,8 @@ TASKS = {task.id: task for task in (
     Task(
         id="write-all",
         title="Write more than fits",
-        text="Complete write_all(w, data): w is the write end of a pipe and does not block.  data is more than fits, and "
-             "the reader is slow.  Come back when the kernel has taken all of it.",
+        text="Complete write_all(w, data): w is the write end of a pipe and does not block. data is more than fits, and "
+             "the reader is slow. Come back when the kernel has taken all of it.",
         stub='def write_all(w, data):\n    """Write all of data to w, which does not block."""\n    ...\n',
         wanted="every byte at the reader, in order, and no call that asks in vain while the pipe is full",
         hint="os.write returns how many bytes the kernel has taken. Where are the others? And what can you wait for when "

@@ -49,7 +49,8 @@ class Verdict:
         if self.state == "not attempted yet":
             return [f"{self.title}.", self.task.text]
         said = [f"{self.title}.", f"Seen: {self.seen}."]
-        if not self.is_right:
+        has_failed = self.state not in ("right", "stopped", "no verdict")
+        if has_failed:
             said.insert(1, f"Wanted: {self.task.wanted}.")
         if self.round:
             said.append(f"Round {self.round}, seed {self.seed}{self.place()}.")
@@ -58,7 +59,7 @@ class Verdict:
             said.append(f"Printed: {self.output[:MOST_OUTPUT].rstrip()}{more}")
         if self.is_right:
             said.append(f'solution("{self.task.id}") shows another one.')
-        elif self.state not in ("stopped", "no verdict"):
+        elif has_failed:
             said.append("For a hint, call .hint() on this; after that, .further_hint().")
         return said
 

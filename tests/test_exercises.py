@@ -22,7 +22,7 @@ from conftest import busy_cores
 import epollkit
 from epollkit import exercises, kernel
 from epollkit.exercises import judge
-from epollkit.exercises.tasks import TASKS
+from epollkit.exercises.course import TASKS
 
 #: EPOLLKIT_ROUNDS=50 checks each attempt fifty times, with another seed each time.
 ROUNDS = int(os.environ.get("EPOLLKIT_ROUNDS", "1"))

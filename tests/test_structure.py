@@ -50,15 +50,25 @@ MAY_IMPORT = {
     "explore.endings_view": "masks story ink explore.endings_experiment explore.view",
     "explore.__init__": "explore.buffers_view explore.endings_view explore.step_through_view explore.triggers_view "
                         "explore.waiting_view",
-    "exercises.solutions": "",
+    "exercises.question": "",
     "exercises.scene": "kernel",
-    "exercises.tasks": "kernel exercises.scene exercises.solutions",
-    "exercises.runner": "kernel recorder source exercises.scene exercises.tasks",
+    "exercises.task": "exercises.scene",
+    **{f"exercises.course.{notebook}": "masks kernel exercises.question exercises.scene exercises.task" for notebook in (
+        "start_here", "streams_and_waiting", "kernel_buffers", "create", "register", "poll", "act", "modify", "loop",
+        "destroy")},
+    "exercises.course.__init__": "exercises.question exercises.scene exercises.task exercises.course.start_here "
+                                 "exercises.course.streams_and_waiting exercises.course.kernel_buffers "
+                                 "exercises.course.create exercises.course.register exercises.course.poll "
+                                 "exercises.course.act exercises.course.modify exercises.course.loop "
+                                 "exercises.course.destroy",
+    "exercises.runner": "kernel recorder source exercises.scene exercises.task exercises.course.__init__",
     "exercises.apart": "",
     "exercises.rules": "log story traffic",
-    "exercises.verdict": "log picture exercises.tasks",
-    "exercises.judge": "exercises.apart exercises.rules exercises.runner exercises.tasks exercises.verdict",
-    "exercises.__init__": "exercises.judge exercises.verdict",
+    "exercises.verdict": "log picture exercises.task",
+    "exercises.judge": "exercises.apart exercises.course.__init__ exercises.rules exercises.runner exercises.task "
+                       "exercises.verdict",
+    "exercises.prediction": "explore.view exercises.course.__init__ exercises.question exercises.verdict",
+    "exercises.__init__": "exercises.judge exercises.prediction exercises.verdict",
 }
 DRAWING = {"axis", "lanes", "ink", "picture"}
 
@@ -66,7 +76,7 @@ DRAWING = {"axis", "lanes", "ink", "picture"}
 def may_bring(module):
     """Return which libraries of others a module may import."""
     drawing, page = {"matplotlib", "numpy"}, {"ipywidgets", "IPython"}
-    is_view = module.startswith("explore.") and module.endswith("view")
+    is_view = (module.startswith("explore.") and module.endswith("view")) or module == "exercises.prediction"
     return drawing | page if is_view else drawing if module in DRAWING else set()
 
 
@@ -82,7 +92,8 @@ def imports(module):
             else:
                 folder = module.split(".")[:-node.level]
                 found = [node.module] if node.module else [alias.name for alias in node.names]
-                ours |= {".".join([*folder, name]) for name in found}
+                names = {".".join([*folder, name]) for name in found}
+                ours |= {f"{name}.__init__" if f"{name}.__init__" in SOURCES else name for name in names}
     return ours, others
 
 

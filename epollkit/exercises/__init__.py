@@ -1,6 +1,10 @@
-"""Exercises that the kernel judges: ``check(id, attempt)``, and afterwards ``solution(id)``."""
+"""Predictions and exercises that the kernel judges.
+
+``predict(id)`` before a cell, ``answer(id, value)`` after it; ``check(id, attempt)``, and afterwards ``solution(id)``.
+"""
 
 from .judge import check, solution
+from .prediction import answer, predict
 from .verdict import Verdict
 
-__all__ = ["Verdict", "check", "solution"]
+__all__ = ["Verdict", "answer", "check", "predict", "solution"]

@@ -7,9 +7,11 @@ import tempfile
 import textwrap
 from pathlib import Path
 
-from . import rules, tasks
+from . import rules
 from .apart import run_apart
+from .course import find_task
 from .runner import run_rounds
+from .task import ROUNDS
 from .verdict import Said, Solution, Verdict
 
 _attempted = set()
@@ -24,7 +26,7 @@ def check(id, attempt, seed=0) -> Verdict:
 
     Raises ValueError if there is no such exercise.
     """
-    task = tasks.find(id)
+    task = find_task(id)
     if is_stub(attempt):
         return Verdict(task, "not attempted yet", "", seed)
     _attempted.add(id)
@@ -45,7 +47,7 @@ def examine(task, function, seed) -> Verdict:
         if failure := read(folder / "failure"):
             return Verdict(task, "no verdict", f"the check could not go on: {failure.splitlines()[-1]}", seed, output=output)
         round = None
-        for number in range(tasks.ROUNDS):
+        for number in range(ROUNDS):
             path = folder / f"round-{number}"
             if not path.with_suffix(".json").exists():
                 return Verdict(task, *UNFINISHED[how], seed, number + 1, output=output)
@@ -53,7 +55,7 @@ def examine(task, function, seed) -> Verdict:
             output = round.found["output"]
             if finding := rules.judge(round):
                 return Verdict(task, finding.state, finding.seen, seed, round.number, round.log, finding.call, output)
-    return Verdict(task, "right", f"{task.wanted}, in each of {tasks.ROUNDS} rounds", seed, round.number, round.log,
+    return Verdict(task, "right", f"{task.wanted}, in each of {ROUNDS} rounds", seed, round.number, round.log,
                    output=output)
 
 
@@ -88,7 +90,7 @@ def solution(id) -> Solution | Said:
     Only after an attempt in this session; before it, a sentence that says so.  Raises ValueError if there is no such
     exercise.
     """
-    task = tasks.find(id)
+    task = find_task(id)
     if id not in _attempted:
         return Said(f'Try it first: check("{id}", …) with a function of yours. Then this shows a solution.')
     source = inspect.getsource(task.solution)

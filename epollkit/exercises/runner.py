@@ -31,7 +31,8 @@ from .. import kernel
 from ..recorder import record
 from ..source import is_learners
 from . import scene as scenes
-from . import tasks
+from .course import set_up
+from .task import ROUNDS
 
 #: The child tells what it saw after so many seconds, also of an attempt that has not come back.
 LIMIT_S = 3.0
@@ -107,9 +108,9 @@ def run_rounds(id, function, seed, folder):
         if kernel.is_asleep(threading.main_thread(), 0) is None:
             raise RuntimeError("this kernel does not show in which call a thread sleeps (/proc/self/task/TID/syscall); run "
                                "the course on a Linux that does: README.md names some")
-        for number in range(tasks.ROUNDS):
+        for number in range(ROUNDS):
             os.truncate(folder / "output", 0)  # so that what is there is this round's
-            if not run_round(tasks.scene(id, seed, number), function, deadline, folder / f"round-{number}"):
+            if not run_round(set_up(id, seed, number), function, deadline, folder / f"round-{number}"):
                 break
     except BaseException:
         (folder / "failure").write_text(traceback.format_exc())

@@ -4,7 +4,7 @@ import html
 from dataclasses import dataclass
 
 from ..log import Log
-from .tasks import Task
+from .task import Task
 
 MOST_OUTPUT = 2_000
 

@@ -1,0 +1,60 @@
+"""What notebook 02 asks: its questions, its exercises, and a solution of each exercise.
+
+You have read this far before you tried?  Close this file, try first, then ask for ``solution(id)``.
+"""
+
+import os
+import select
+
+from ... import kernel
+from ..scene import Scene, is_full, wait_until_settled
+from ..task import Task
+
+QUESTIONS = ()
+
+
+def a_slow_reader(rng, round):
+    """The writer's end does not block; a reader takes some of it whenever the writer can do nothing more."""
+    r, w = os.pipe()
+    os.set_blocking(w, False)
+    room = kernel.capacity(w)
+    data = rng.randbytes(room * 2 + rng.randint(1, room))
+
+    def part(scene, attempt):
+        while not attempt.is_over:
+            wait_until_settled(scene, attempt, lambda: is_full(w))
+            if not attempt.is_over:
+                scene.received += os.read(r, rng.randint(room // 4, room))
+        while kernel.bytes_waiting(r):
+            scene.received += os.read(r, room)
+
+    return Scene({"w": w, "r": r}, (w, data), data, part, "reader", is_received=True)
+
+
+def write_all(w, data):
+    rest = memoryview(data)
+    with select.epoll() as ep:
+        ep.register(w, select.EPOLLOUT)
+        while rest:
+            try:
+                rest = rest[os.write(w, rest):]
+            except BlockingIOError:
+                ep.poll()
+
+
+TASKS = (
+    Task(
+        id="write-all",
+        title="Write more than fits",
+        text="Complete write_all(w, data): w is the write end of a pipe and does not block. data is more than fits, and "
+             "the reader is slow. Come back when the kernel has taken all of it.",
+        stub='def write_all(w, data):\n    """Write all of data to w, which does not block."""\n    ...\n',
+        wanted="every byte at the reader, in order, and no call that asks in vain while the pipe is full",
+        hint="os.write returns how many bytes the kernel has taken. Where are the others? And what can you wait for when "
+             "it takes none?",
+        further_hint="Keep what has not been taken: data = data[os.write(w, data):]. When the write is refused "
+                     "(BlockingIOError), sleep in the poll() of an epoll that has w registered for EPOLLOUT, then go on.",
+        set_up=a_slow_reader,
+        solution=write_all,
+    ),
+)

@@ -10,11 +10,14 @@ from .log import Log
 from .masks import names
 from .recorder import record
 
-__all__ = ["Log", "names", "record", "timeline"]
+__all__ = ["Log", "names", "record", "timeline", "workflow"]
 
 
 def __getattr__(name):
     if name == "timeline":  # drawing needs matplotlib, recording does not
         from .picture import timeline
         return timeline
+    if name == "workflow":
+        from .steps import workflow
+        return workflow
     raise AttributeError(f"module 'epollkit' has no attribute {name!r}; it has {', '.join(__all__)}")

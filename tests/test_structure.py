@@ -34,7 +34,8 @@ MAY_IMPORT = {
     "lanes": "masks account story axis",
     "ink": "axis lanes story",
     "picture": "ink lanes story",
-    "__init__": "masks log recorder picture",
+    "steps": "ink",
+    "__init__": "masks log recorder picture steps",
     "__main__": "",
     "explore.view": "story",
     "explore.moments": "masks account story axis",
@@ -70,7 +71,7 @@ MAY_IMPORT = {
     "exercises.prediction": "explore.view exercises.course.__init__ exercises.question exercises.verdict",
     "exercises.__init__": "exercises.judge exercises.prediction exercises.verdict",
 }
-DRAWING = {"axis", "lanes", "ink", "picture"}
+DRAWING = {"axis", "lanes", "ink", "picture", "steps"}
 
 
 def may_bring(module):

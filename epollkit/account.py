@@ -80,18 +80,21 @@ def slots(log):
     return start, end, step
 
 
-def balance(log, start=None, end=None) -> tuple[list[Flow], bytearray]:
-    """Keep the account of a whole log.
+def flows_by_time(log) -> list[Flow]:
+    """Keep the account of a whole log; positions are times."""
+    end = [inf if time == STILL_IN_CALL else time for time in log.columns()["end_ns"]]
+    return _keep(log, log.columns()["start_ns"], end, False)
 
-    *start* and *end* are the positions at which calls began and returned; by default their times.  Returns the flows,
-    filled in, and for each call 1 if it was asleep for certain.
-    """
+
+def flows_by_step(log) -> list[Flow]:
+    """Keep the account of a whole log; positions are steps, as `slots` counts them."""
+    start, end, count = log.steps
+    return _keep(log, start, [inf if step == count else step for step in end], True)
+
+
+def _keep(log, start, end, in_steps) -> list[Flow]:
     first, last, count = log.steps
-    in_steps = start is not None
-    if not in_steps:
-        start = log.columns()["start_ns"]
-        end = [inf if time == STILL_IN_CALL else time for time in log.columns()["end_ns"]]
-    return [_Account(log, one).keep(first, last, count, start, end, in_steps) for one in log.traffic], log.asleep
+    return [_Account(log, one).keep(first, last, count, start, end, in_steps) for one in log.traffic]
 
 
 class _Account:

@@ -21,8 +21,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import account
 from .story import runs
+from .traffic import STILL_IN_CALL
 
 #: With more steps than this, long runs of the same call are folded; with more calls, lanes show density.
 MOST_SLOTS = 96
@@ -155,7 +155,7 @@ class Steps:
 
     def __init__(self, log):
         start, end, count = log.steps
-        self.flows, _ = account.balance(log, start, [inf if e == count else e for e in end])
+        self.flows = log.flows_by_step
         #: {first folded call: last folded call}; the ends of a run stay in sight
         self.folded = {a + 1: b - 1 for a, b in runs(log, start, end)} if count > MOST_SLOTS else {}
         edges, places, self.folds = [0], [0.0], []
@@ -197,7 +197,7 @@ class Time:
         columns, self.folded = log.columns(), {}
         self.first = columns["start_ns"][0]
         starts, ends = (np.array(columns[name]) - self.first for name in ("start_ns", "end_ns"))
-        self.is_open = np.array(columns["end_ns"]) == account.STILL_IN_CALL
+        self.is_open = np.array(columns["end_ns"]) == STILL_IN_CALL
         moments = np.sort(np.concatenate([starts, ends[~self.is_open]]))
         self.moments = moments[np.append(True, np.diff(moments) > 0)]
         gaps = np.diff(self.moments)
@@ -208,7 +208,7 @@ class Time:
         self.folds = [(float(self.places[i]), float(self.places[i + 1]), duration(int(gaps[i])))
                       for i in np.flatnonzero(is_long)]
         self.label = "time since the first call" + (", long gaps folded" if self.folds else "")
-        self.flows = log.books[0]
+        self.flows = log.flows
         self.left = self.began = np.interp(starts, self.moments, self.places)
         self.right = self.returned = np.where(self.is_open, self.width, np.interp(ends, self.moments, self.places))
 

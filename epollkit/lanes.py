@@ -93,7 +93,7 @@ class _Plan:
         return lanes
 
     def _add_bars(self, lanes):
-        log, place, asleep = self.log, self.place, self.log.books[1]
+        log, place, asleep = self.log, self.place, self.log.asleep
         columns = log.columns()
         kept = zip(columns["thread"], columns["errno"], columns["error"], columns["line"], self.calls,
                    place.left.tolist(), place.right.tolist(), place.is_open.tolist(), strict=True)

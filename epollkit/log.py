@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import saved, story
-from .account import balance, slots
+from .account import flows_by_step, flows_by_time, slots
 from .interest import replay
 from .sleepers import find_sleepers
 from .traffic import CONNECTS, MAKES, SENT_NOTHING, STILL_IN_CALL, sort_calls
@@ -258,10 +258,8 @@ class Log(Sequence):
         """Where each call began and ended, in steps, and how many there are: see `account.slots`."""
         return slots(self)
 
-    @cached_property
-    def books(self):
-        """The account by time: the flows, and `asleep`."""
-        return balance(self)
+    flows = cached_property(flows_by_time)
+    flows_by_step = cached_property(flows_by_step)
 
     def channel_name(self, flow) -> str:
         """Name a flow by its ends, as in ``w → r``."""
@@ -277,7 +275,7 @@ class Log(Sequence):
         the next write that gets in, or the kernel saying OUT again.
         """
         found = [BufferEvent(at, what, self.channel_name(flow), call)
-                 for flow in self.books[0] if flow.unit == "bytes" for at, what, call in flow.buffer_events]
+                 for flow in self.flows if flow.unit == "bytes" for at, what, call in flow.buffer_events]
         return sorted(found, key=lambda event: event.at_ns)
 
     def level(self, stream, at_ns=None) -> int:
@@ -287,8 +285,8 @@ class Log(Sequence):
         end of a pipe, it speaks of that pipe.  Raises ValueError if nothing can be read there.
         """
         stream = self.find(stream)
-        flow = next((f for f in self.books[0] if f.sink == stream.description), None) \
-            or next((f for f in self.books[0] if f.source == stream.description), None)
+        flow = next((f for f in self.flows if f.sink == stream.description), None) \
+            or next((f for f in self.flows if f.source == stream.description), None)
         if flow is None:
             raise ValueError(f"{stream.name} is {stream.kind}: no level was kept for it; ask for a pipe, a connection, "
                              "an eventfd or a listening socket")

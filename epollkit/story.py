@@ -6,9 +6,8 @@ is one line: it tells one thing.
 """
 
 from itertools import groupby, islice, takewhile
-from math import inf
 
-from . import account, masks
+from . import masks
 from .traffic import READS, WRITES
 
 LONG_RUN = 8
@@ -29,7 +28,7 @@ def tell(log, most=60) -> str:
     start, end, last = log.steps
     spans = list(islice(_spans(log, start, end, last), most))
     told = spans[-1][1] if spans else 0
-    changes = _changes(log, start, end, last, told)
+    changes = _changes(log, told)
     lines = [opening(log), *(_line(log, *span, changes) for span in spans)]
     if told < last:
         lines.append(f"… and {count(last - told, 'more step')}.")
@@ -41,7 +40,7 @@ def unseen(log) -> list[str]:
     said = list(log.remarks)
     said += [f"{one.name} was closed here, but somebody else, as another process, still holds it open."
              for one in log.streams if one.held_elsewhere and not one.internal]
-    for flow in log.books[0]:
+    for flow in log.flows:
         came = sum(n for _, n, _ in flow.elsewhere if n > 0)
         went = -sum(n for _, n, _ in flow.elsewhere if n < 0)
         for amount, what in ((came, "came from elsewhere"), (went, "went elsewhere")):
@@ -124,11 +123,10 @@ def _line(log, step, told, index, returns, changes):
     return f"{number}. {text}" + (f"   [{changed}]" if changed else "")
 
 
-def _changes(log, start, end, last, told):
+def _changes(log, told):
     """Say what each of the first *told* steps changed: {step: [(channel, level, what happened there)]}."""
     changes, closed = {}, set()
-    flows, _ = account.balance(log, start, [inf if stop == last else stop for stop in end])
-    for flow in flows:
+    for flow in log.flows_by_step:
         name = log.channel_name(flow)
         news = [(step, f"{level:,}" if flow.unit == "count" else count(level, flow.unit.removesuffix("s")), "")
                 for step, level, _ in takewhile(lambda point: point[0] < told, flow.points)]

@@ -113,8 +113,7 @@ def test_there_is_a_bar_for_each_call_and_it_stands_on_the_lane_of_its_thread(lo
 @pytest.mark.parametrize("name, axis", EVERY)
 def test_bars_on_a_lane_do_not_overlap_and_are_asleep_exactly_where_the_log_says_so(logs, drawn, name, axis):
     plan, log = drawn[name, axis].layout, logs[name]
-    books = log.books[1]
-    assert all(bar.asleep == bool(books[bar.call]) for bar in plan.bars)
+    assert all(bar.asleep == bool(log.asleep[bar.call]) for bar in plan.bars)
     for one in plan.lanes:
         mine = sorted((bar.left, bar.right) for bar in plan.bars if bar.lane is one)
         if not one.name.startswith("+"):
@@ -320,7 +319,7 @@ def test_more_calls_than_names_have_room_for_become_rows_and_the_picture_says_so
     ([1, 2, 4, 8, 16, 32, 64, 128], {128, 64}), ([7] * 20, set()), ([1, 1000], set()), ([], set())])
 def test_a_gap_is_long_beside_all_those_that_are_not_folded(gaps, folded):
     times = [0, *accumulate(gaps)]
-    place = Time(SimpleNamespace(columns=lambda: {"start_ns": times, "end_ns": times}, books=((), ())))
+    place = Time(SimpleNamespace(columns=lambda: {"start_ns": times, "end_ns": times}, flows=[]))
     assert {int(text.split()[0]) for _, _, text in place.folds} == folded
 
 

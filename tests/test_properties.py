@@ -202,7 +202,7 @@ def has_the_kernels_levels(recorded):
 def keeps_account(recorded):
     """For each flow: what was there and was written, less what was read and thrown away, is what waits at the end."""
     held = {stream.description: recorded.run.held[serial].description for serial, stream in recorded.streams.items()}
-    for flow in recorded.log.books[0]:
+    for flow in recorded.log.flows:
         elsewhere = sum(amount for _, amount, _ in flow.elsewhere)
         discarded = sum(amount for _, amount, _ in flow.discarded)
         level = flow.level(float("inf"))

@@ -23,7 +23,7 @@ def names_of(log):
 
 
 def flow(log, name):
-    return next(one for one in log.books[0] if log.channel_name(one) == name)
+    return next(one for one in log.flows if log.channel_name(one) == name)
 
 
 # Complete
@@ -47,7 +47,7 @@ def test_a_write_that_wakes_a_reader_is_never_missing(busy):
     calls = [call for call in log if call.name in ("os.read", "os.write")]
     assert len(calls) == 4 * rounds
     assert log.limits() == []
-    for one in log.books[0]:
+    for one in log.flows:
         assert one.written == one.read == 8 * rounds
         assert not one.elsewhere
         assert [event[1] for event in one.buffer_events] == ["non-empty", "empty"] * rounds
@@ -92,7 +92,7 @@ def test_asyncio_under_back_pressure_counts_every_byte():
     client = next(one for one in log.streams if one.kind == "tcp" and one.role == "client")
     server = next(one for one in log.streams if one.kind == "tcp" and one.role == "accepted")
     assert client.other_end == server.description
-    for one in log.books[0]:
+    for one in log.flows:
         if {one.source, one.sink} == {client.description, server.description}:
             assert (one.written, one.read) == (size, size)
             assert not one.elsewhere and not one.discarded
@@ -315,7 +315,7 @@ def test_streams_made_before_are_recorded_when_touched_with_both_ends():
     assert sorted(names_of(log)) == ["a", "b", "caller", "conn", "ep", "r", "w"]
     assert log.limits() == []
     assert {log.channel_name(one): (one.start_level, one.written, one.read, one.level(float("inf")))
-            for one in log.books[0]} == {
+            for one in log.flows} == {
         "w → r": (6, 5, 11, 0), "a → b": (5, 4, 3, 6), "b → a": (0, 4, 0, 4),
         "caller → conn": (3, 0, 1, 2), "conn → caller": (0, 0, 0, 0)}
     assert [str(key[1]) for key in log.interest_list("ep")] == ["r"]
@@ -612,5 +612,5 @@ def test_unix_sockets_are_paired_in_the_order_of_their_calls(tmp_path):
                 conn.close()
                 callers[number].close()
     assert log.limits() == []
-    assert [one.written for one in log.books[0] if one.unit == "bytes" and one.written] == [1, 2, 3]
-    assert [one.written - one.read for one in log.books[0] if one.unit == "connections"] == [0]
+    assert [one.written for one in log.flows if one.unit == "bytes" and one.written] == [1, 2, 3]
+    assert [one.written - one.read for one in log.flows if one.unit == "connections"] == [0]

@@ -7,7 +7,7 @@ import pytest
 from conftest import ROUNDS, busy_cores, thread, wait_until_asleep
 
 import epollkit
-from epollkit import account, kernel
+from epollkit import kernel
 
 PAGE = os.sysconf("SC_PAGESIZE")
 
@@ -74,9 +74,8 @@ def a_and_b():
 def told(log):
     """Everything that must be the same each time."""
     start, end, count = log.steps
-    flows, asleep = account.balance(log, start, [float("inf") if step == count else step for step in end])
     return ([(call.thread.name, call.name, str(call.stream or call.epoll), call.arguments, str(call.result), call.events)
-             for call in log], start, end, flows, asleep, log.summary())
+             for call in log], start, end, log.flows_by_step, log.asleep, log.summary())
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["", "both cores busy"])

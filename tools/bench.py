@@ -57,7 +57,7 @@ def recorded(program, rounds):
     counted = [call for call in log if call.name in ("os.write", "socket.send", "os.read", "socket.recv", "epoll.poll")]
     assert len(counted) == 3 * rounds
     assert all(call.line is not None and call.thread is not None for call in counted)
-    flow = next(flow for flow in log.books[0] if flow.written)
+    flow = next(flow for flow in log.flows if flow.written)
     assert flow.written == flow.read == rounds and len(flow.points) == 2 * rounds
     return took
 
@@ -102,7 +102,7 @@ def cost_of_a_log():
         start = time.perf_counter()
         log = _log(size)
         times = [time.perf_counter() - start]
-        for step in (lambda log=log: log.books, lambda log=log: layout(log), lambda log=log: epollkit.timeline(log).png()):
+        for step in (lambda log=log: log.flows, lambda log=log: layout(log), lambda log=log: epollkit.timeline(log).png()):
             start = time.perf_counter()
             step()
             times.append(time.perf_counter() - start)

@@ -72,7 +72,7 @@ def comes_back(round):
 
 def what_waits(log) -> str:
     """Say what lay in the streams meanwhile, for anybody to read; nothing if nothing did."""
-    waiting = [f"{count(amount, 'byte')} waited in {log.objects[flow.sink].name}" for flow in log.books[0]
+    waiting = [f"{count(amount, 'byte')} waited in {log.objects[flow.sink].name}" for flow in log.flows
                if flow.unit == "bytes" and (amount := flow.level(float("inf")))]
     return ", while " + in_words(waiting) if waiting else ""
 

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from math import inf
 
-from .. import account, masks, story
+from .. import masks, story
 from ..axis import duration
 
 
@@ -25,7 +25,6 @@ class Moment:
     step: int
     time_ns: int
     happened: str
-    changed: str
     thread: str
     source: str
     line: int
@@ -49,7 +48,7 @@ class Moments:
                              "make the calls inside the with epollkit.record() block")
         self.log = log
         self.start, self.end, self.count = log.steps
-        self.flows, _ = account.balance(log, self.start, [inf if e == self.count else e for e in self.end])
+        self.flows = log.flows_by_step
         self.happenings = [None] * self.count
         self.long_calls = []
         for call, (began, ended) in enumerate(zip(self.start, self.end, strict=True)):
@@ -80,7 +79,7 @@ class Moments:
                 for each in inside]
         return Moment(
             step, (columns["end_ns"] if returns else columns["start_ns"])[index] - columns["start_ns"][0],
-            story.happening(self.log, index, returns), self._changes(now), call.thread.name, source, number, index,
+            story.happening(self.log, index, returns), call.thread.name, source, number, index,
             tuple(self._lists(now)), tuple(self._levels(now)),
             story.spell(self.log[self.polls[last][1]]) + story.outcome(self.log[self.polls[last][1]]) if last >= 0 else "",
             tuple((thread, said) for thread, said, asleep in told if asleep),
@@ -110,12 +109,6 @@ class Moments:
                 waiting = {"bytes": story.count(level, "byte"), "connections": story.count(level, "connection"),
                            "count": f"count {level:,}"}[flow.unit]
                 yield self.log.channel_name(flow), waiting, ", ".join(words)
-
-    def _changes(self, now):
-        found = []
-        for flow in self.flows:
-            found += [f"{self.log.channel_name(flow)}: {what}" for at, what, _ in flow.buffer_events if at == now]
-        return ", ".join(found)
 
 
 def spelled(mask) -> str:

@@ -1,0 +1,364 @@
+"""The explorables under a learner's hand: each control by mouse and by keyboard, and what the page says after it."""
+
+import ast
+import json
+import os
+
+import pytest
+
+from epollkit.explore import endings_experiment, waiting_experiment
+
+PAGE = os.sysconf("SC_PAGESIZE")
+RECORD = """
+import os, select, threading, epollkit
+from epollkit import explore, kernel
+
+with epollkit.record() as log:
+    r, w = os.pipe()
+    with select.epoll() as ep:
+        ep.register(r, select.EPOLLIN)
+        courier = threading.Thread(target=lambda: (kernel.wait_until_asleep(threading.main_thread(), ep),
+                                                   os.write(w, b"parcel")), name="courier")
+        courier.start()
+        ep.poll()
+        courier.join()
+        os.read(r, 3)
+        ep.poll(0)
+        os.read(r, 3)
+        ep.poll(0)
+    os.close(w)
+    os.close(r)"""
+LOADED = RECORD + """
+log = epollkit.Log.load(log.save("saved.jsonl"))"""
+ASYNCIO = """
+import asyncio, threading, epollkit
+from epollkit import explore
+
+async def echo(reader, writer):
+    writer.write(await reader.readexactly(6))
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+
+async def main():
+    async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(b"parcel")
+        await reader.readexactly(6)
+        writer.close()
+        await writer.wait_closed()
+
+with epollkit.record() as log:
+    loop = threading.Thread(target=asyncio.run, args=(main(),), name="loop")
+    loop.start()
+    loop.join()"""
+SHOW = "explore.step_through(log)"
+#: What the log says of each step, for the page to be held against.
+TELL = """
+import json
+from epollkit.explore.moments import Moments, spelled
+moments = Moments(log)
+all_moments = [moments.at(step) for step in range(1, moments.count + 1)]
+print(json.dumps({"story": log.summary(), "moments": [
+    {"line": now.line, "said": [now.happened, now.returned, *(word for row in now.levels + now.asleep for word in row[:2]),
+     *(word for name, entries in now.lists for word in [name, *(part for stream, mask in entries
+                                                                for part in (stream, spelled(mask)))])]}
+    for now in all_moments]}))"""
+CENTERS = """root => {
+    const center = one => { const box = one.getBoundingClientRect(); return box.left + box.width / 2; };
+    return [center(root.querySelector('.epollkit-cursor i')), center(root.querySelector('.epollkit-under .noUi-handle')),
+            root.querySelector('.epollkit-cursor i').getBoundingClientRect().width]; }"""
+
+
+class StepThrough:
+    """The explorable on the page, and what the log says."""
+
+    def __init__(self, page, lab, program):
+        page.open(lab.add("step-through.ipynb", program, SHOW, TELL)).run_all()
+        self.tab, self.root = page.tab, page.tab.locator(".epollkit-explore")
+        told = json.loads(page.tab.locator(".jp-CodeCell").nth(2).locator(".jp-OutputArea-output").inner_text())
+        self.story, self.moments = told["story"], told["moments"]
+        self.handle = self.root.locator(".epollkit-under .noUi-handle")
+
+    @property
+    def count(self):
+        return len(self.moments)
+
+    def is_at(self, step):
+        """Wait until the page shows *step*; it says what the log says of it, and the cursor is over the handle."""
+        self.root.locator(f'[role=status]:text-matches("^step {step} of {self.count} ")').wait_for()
+        text = " ".join(self.root.locator(".epollkit-kernel").inner_text().split())
+        for words in self.moments[step - 1]["said"]:
+            assert " ".join(words.split()) in text, (step, words, text)
+        if self.moments[step - 1]["line"]:
+            lit = self.root.locator(".epollkit-sides .lit").inner_text().replace("▶", " ")
+            assert int(lit.split()[0]) == self.moments[step - 1]["line"]
+        cursor, handle, width = self.root.evaluate(CENTERS)
+        assert abs(cursor - handle) < 2, (step, cursor, handle)
+        assert width > 2
+
+    def button(self, words):
+        return self.root.locator(f'button:text-is("{words}")')
+
+
+def press(locator, key="Enter"):
+    locator.focus()
+    locator.page.keyboard.press(key)
+
+
+def test_step_through_by_mouse(page, lab):
+    shown = StepThrough(page, lab, RECORD)
+    shown.is_at(1)
+    for words, step in [("Next", 2), ("Next", 3), ("Previous", 2), ("Last", shown.count), ("Next", shown.count), ("First", 1),
+                        ("Previous", 1)]:
+        shown.button(words).click()
+        shown.is_at(step)
+    picture = shown.root.locator(".epollkit-picture img")
+    assert picture.get_attribute("alt") == shown.story
+    for step in (7, 3):  # drag the handle into the picture
+        box = shown.handle.bounding_box()
+        track = shown.root.locator(".epollkit-under .noUi-base").bounding_box()
+        y, to = box["y"] + box["height"] / 2, track["x"] + track["width"] * (step - 1) / (shown.count - 1)
+        shown.tab.mouse.move(box["x"] + box["width"] / 2, y)
+        shown.tab.mouse.down()
+        shown.tab.mouse.move((box["x"] + to) / 2, y, steps=4)
+        shown.tab.mouse.move(to, y, steps=4)
+        shown.tab.mouse.up()
+        shown.is_at(step)
+    shown.button("First").click()
+    shown.is_at(1)
+    shown.root.locator(".widget-play button").first.click()
+    shown.is_at(shown.count)  # it has played to the end
+    assert page.wrong() == []
+
+
+def test_step_through_by_keyboard(page, lab):
+    shown = StepThrough(page, lab, RECORD)
+    for key, step in [("ArrowRight", 2), ("ArrowRight", 3), ("ArrowLeft", 2), ("End", shown.count), ("Home", 1)]:
+        press(shown.handle, key)
+        shown.is_at(step)
+    for words, step in [("Next", 2), ("Last", shown.count), ("Previous", shown.count - 1), ("First", 1)]:
+        press(shown.button(words), "Space")
+        shown.is_at(step)
+    speed = shown.root.locator(".noUi-handle").first
+    press(speed, "End")
+    assert float(speed.get_attribute("aria-valuenow")) == 10
+    press(shown.root.locator(".widget-play button").first)
+    shown.is_at(shown.count)
+    assert page.wrong() == []
+
+
+@pytest.mark.parametrize("program", [LOADED, ASYNCIO], ids=["loaded", "asyncio"])
+def test_step_through_any_recording(page, lab, program):
+    shown = StepThrough(page, lab, program)
+    for step in range(1, min(shown.count, 40) + 1):
+        shown.is_at(step)
+        press(shown.handle, "ArrowRight")
+    shown.button("Last").click()
+    shown.is_at(shown.count)
+    assert page.wrong() == []
+
+
+def click(locator):
+    locator.click()
+
+
+MOUSE, KEYBOARD = click, press
+
+
+def says(root, *words):
+    """Wait until the explorable says all *words*: in its text, or in the alternative text of its picture."""
+    root.page.wait_for_function(
+        """([root, words]) => { const said = root.innerText + [...root.querySelectorAll('img')].map(one => one.alt).join(' ');
+                                return words.every(one => said.replace(/\\s+/g, ' ').includes(one)); }""",
+        arg=[root.element_handle(), list(words)])
+    assert root.evaluate("root => [...root.querySelectorAll('img')].every(one => one.naturalWidth > 300)")
+
+
+def opened(page, lab, name):
+    """Open a notebook with one explorable; returns it, and its buttons by their words."""
+    page.open(lab.add(f"{name}.ipynb", f"from epollkit import explore\nexplore.{name}()")).run_all()
+    root = page.tab.locator(".epollkit-explore")
+    return root, lambda words: root.locator(f'button:text-is("{words}")')
+
+
+def type_number(root, number):
+    """Put a number into the one field for numbers, as a keyboard does."""
+    field = root.locator("input[type=number]")
+    field.fill(str(number))
+    field.press("Tab")
+
+
+each_way = pytest.mark.parametrize("use", [MOUSE, KEYBOARD], ids=["mouse", "keyboard"])
+
+
+@each_way
+def test_waiting(page, lab, use):
+    root, button = opened(page, lab, "waiting")
+    says(root, "No try yet")
+    use(button("Try"))
+    says(root, "Try 1: blocking, one stream")
+    use(button("busy polling"))
+    handle = root.locator(".noUi-handle")
+    for _ in range(len(waiting_experiment.INTERVALS_MS)):
+        press(handle, "ArrowRight")
+    says(root, "50 ms")
+    use(button("Try"))
+    says(root, "Try 2: busy polling, 50 ms between looks, one stream")
+    if use is MOUSE:
+        left = root.locator(".noUi-base").bounding_box()
+        root.page.mouse.click(left["x"] + 1, left["y"] + left["height"] / 2)
+    else:
+        press(handle, "Home")
+    says(root, "0 ms")
+    use(button("epoll"))
+    use(button("two"))
+    use(button("Try"))
+    says(root, "Try 3: epoll, two streams", "Try 2")
+    use(button("Reset"))
+    says(root, "No try yet")
+    assert page.wrong() == []
+
+
+@each_way
+def test_buffers(page, lab, use):
+    root, button = opened(page, lab, "buffers")
+    says(root, "No clicks yet")
+    use(button("Write n"))
+    says(root, f"write {PAGE:,}: {PAGE:,} bytes wait, non-empty, readable, writable")
+    use(button("Read n"))
+    says(root, f"read {PAGE:,}: 0 bytes wait, empty, not readable, writable")
+    use(button("Fill"))
+    says(root, "full, readable, not writable, BlockingIOError")
+    use(button("Write n"))
+    says(root, "Ask epoll when it is worth trying again")
+    use(button("Write n, may sleep"))
+    says(root, "a writer sleeps in its call")
+    use(button("Read to one byte short of a slot"))
+    says(root, "and 1 left, and it stays in use until they are read", "not writable")
+    type_number(root, 1)
+    use(button("Read n"))
+    says(root, "read 1: ", "non-full")
+    use(button("Drain"))
+    says(root, "drain: 0 bytes wait, empty")
+    use(button("Close writer"))
+    says(root, "close writer: 0 bytes wait, readable")
+    use(button("Close reader"))
+    says(root, "reader: closed")
+    use(button("Reset"))
+    says(root, "No clicks yet")
+    for stream, name in (("socketpair", "a socketpair"), ("TCP", "a TCP connection")):
+        use(button(stream))
+        says(root, f"What waits in {name}", "No clicks yet")
+        use(button("Write n"))
+        says(root, "write 1: 1 byte waits, non-empty")
+    assert page.wrong() == []
+
+
+@each_way
+def test_triggers(page, lab, use):
+    root, button = opened(page, lab, "triggers")
+    says(root, "nothing has happened yet")
+    use(button("Bytes arrive"))
+    says(root, "one-shot (IN | ONESHOT): 6 of 6 more (6 bytes wait)")
+    use(button("Ask"))
+    says(root, "edge-triggered (IN | ET): 6 of 6 more (6 bytes wait), told (3 bytes wait)")
+    use(button("Ask until nobody is told"))
+    says(root, "deaf (3 bytes wait)", "disabled (3 bytes wait)", "until nobody was told")
+    use(button("Re-arm one-shot"))
+    says(root, "disabled (3 bytes wait), re-armed (3 bytes wait)")
+    use(button("Re-arm edge"))
+    says(root, "deaf (3 bytes wait), re-armed (3 bytes wait)")
+    reads = root.locator("select")
+    if use is MOUSE:
+        reads.select_option("everything, until EAGAIN")
+    else:
+        press(reads, "End")
+    use(button("Ask"))
+    says(root, "re-armed (3 bytes wait), told (0 bytes wait)", "then EAGAIN")
+    use(button("socketpairs"))
+    says(root, "level-triggered (IN): nothing has happened yet")
+    type_number(root, 2)
+    use(button("Bytes arrive"))
+    says(root, "level-triggered (IN): 2 of 2 more (2 bytes wait)")
+    use(button("Reset"))
+    says(root, "level-triggered (IN): nothing has happened yet")
+    assert page.wrong() == []
+
+
+@each_way
+def test_endings(page, lab, use):
+    root, button = opened(page, lab, "endings")
+    says(root, "Asked for: IN. Reported: 0x10 = EPOLLHUP")
+
+    def choose(description, label):
+        field = root.locator(f'.widget-dropdown:has(label:text-is("{description}")) select')
+        if use is MOUSE:
+            field.select_option(label)
+        else:  # typing what it begins with
+            field.focus()
+            field.page.keyboard.press("Home")
+            while field.evaluate("one => one.selectedOptions[0].label") != label:
+                before = field.evaluate("one => one.selectedIndex")
+                field.page.keyboard.press("ArrowDown")
+                assert field.evaluate("one => one.selectedIndex") == before + 1, label
+
+    def switch(name):
+        box = root.locator(f'.widget-checkbox:has(span:text-is("{name}")) input')
+        box.click() if use is MOUSE else press(box, "Space")
+
+    switch("IN")
+    says(root, "Asked for: nothing. Reported: 0x10 = EPOLLHUP")
+    choose("what happens", "data comes")
+    says(root, "Reported: [ ] no event")
+    switch("IN")
+    says(root, "Asked for: IN. Reported: 0x1 = EPOLLIN")
+    choose("stream", "TCP connection")
+    choose("what happens", endings_experiment.STREAMS["tcp"].endings["close"][0])
+    says(root, "Asked for: IN. Reported: 0x1 = EPOLLIN")
+    switch("RDHUP")
+    says(root, "Reported: 0x2001 = EPOLLIN | EPOLLRDHUP")
+    switch("OUT")
+    switch("PRI")
+    says(root, "Reported: 0x2005 = EPOLLIN | EPOLLOUT | EPOLLRDHUP")
+    use(button("Reset"))
+    says(root, "pipe, its read end: the writer closes. Asked for: IN. Reported: 0x10 = EPOLLHUP")
+    assert page.wrong() == []
+
+
+def test_every_control_of_the_explorables_is_operated_above():
+    from epollkit import explore
+    with open(__file__) as file:
+        words = {node.value for node in ast.walk(ast.parse(file.read())) if isinstance(node, ast.Constant)}
+    for make in (explore.waiting, explore.buffers, explore.triggers, explore.endings):
+        view = make()
+        try:
+            buttons = {one.description for one in everything_in(view.widget) if type(one).__name__ == "Button"}
+            assert buttons <= words, make.__name__
+        finally:
+            view.close()
+
+
+def everything_in(widget):
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from everything_in(child)
+
+
+@pytest.mark.parametrize("name", ["waiting", "buffers", "triggers", "endings", "step_through"])
+def test_when_the_kernel_was_restarted_it_says_so_and_does_nothing(page, lab, name):
+    cells = (RECORD, SHOW) if name == "step_through" else (f"from epollkit import explore\nexplore.{name}()",)
+    page.open(lab.add(f"restarted-{name}.ipynb", *cells)).run_all()
+    root = page.tab.locator(".epollkit-explore")
+    said = "The kernel was restarted, and what this acted on is gone. Run the cell again."
+    before = "root => getComputedStyle(root, '::before').content"
+    assert said not in root.evaluate(before)
+    page.menu("Kernel", "Restart Kernel…")
+    page.tab.click(".jp-Dialog button.jp-mod-warn")
+    page.tab.wait_for_selector(".epollkit-explore.jupyter-widgets-disconnected")
+    page.wait_until_idle()
+    assert said in root.evaluate(before)
+    assert root.evaluate("root => [...root.children].every(one => getComputedStyle(one).pointerEvents === 'none')")
+    page.run_all()
+    page.tab.wait_for_selector(".epollkit-explore:not(.jupyter-widgets-disconnected)")
+    assert page.wrong() == []

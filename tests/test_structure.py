@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "explore.moments": "masks story axis",
     "explore.step_through_view": "ink picture explore.moments explore.view",
     "explore.waiting_experiment": "kernel",
-    "explore.waiting_view": "ink explore.waiting_experiment explore.view",
+    "explore.waiting_view": "ink story explore.waiting_experiment explore.view",
     "explore.triggers_experiment": "masks kernel",
     "explore.triggers_view": "masks ink explore.triggers_experiment explore.view",
     "explore.slots": "",

@@ -109,8 +109,8 @@ def press(locator, key="Enter"):
 def test_step_through_by_mouse(page, lab):
     shown = StepThrough(page, lab, RECORD)
     shown.is_at(1)
-    for words, step in [("Next", 2), ("Next", 3), ("Previous", 2), ("Last", shown.count), ("Next", shown.count), ("First", 1),
-                        ("Previous", 1)]:
+    for words, step in [("Next", 2), ("Next", 3), ("Previous", 2), ("Last", shown.count), ("Next", shown.count),
+                        ("First", 1), ("Previous", 1)]:
         shown.button(words).click()
         shown.is_at(step)
     picture = shown.root.locator(".epollkit-picture img")
@@ -170,8 +170,9 @@ MOUSE, KEYBOARD = click, press
 def says(root, *words):
     """Wait until the explorable says all *words*: in its text, or in the alternative text of its picture."""
     root.page.wait_for_function(
-        """([root, words]) => { const said = root.innerText + [...root.querySelectorAll('img')].map(one => one.alt).join(' ');
-                                return words.every(one => said.replace(/\\s+/g, ' ').includes(one)); }""",
+        """([root, words]) => {
+            const said = root.innerText + [...root.querySelectorAll('img')].map(one => one.alt).join(' ');
+            return words.every(one => said.replace(/\\s+/g, ' ').includes(one)); }""",
         arg=[root.element_handle(), list(words)])
     assert root.evaluate("root => [...root.querySelectorAll('img')].every(one => one.naturalWidth > 300)")
 

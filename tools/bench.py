@@ -135,7 +135,7 @@ def a_million():
 def from_key_to_picture():
     print("\nfrom the press of a key to the picture, in JupyterLab in a headless Chromium:", flush=True)
     test = Path(__file__).resolve().parent.parent / "tests" / "browser" / "test_latency_in_browser.py"
-    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-s", "--no-header", str(test)], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-s", str(test)], capture_output=True, text=True)
     measured = [line.removesuffix(".").removesuffix("F") for line in done.stdout.splitlines() if "ms from key" in line]
     print("\n".join(measured) or done.stdout + done.stderr)
 

@@ -64,7 +64,8 @@ class Answer(Said):
     lines: tuple
 
     def _repr_html_(self):
-        return "".join(f"<p>{marked_up(line)}</p>" for line in self.lines)
+        title, *said = map(marked_up, self.lines)
+        return f"<p><b>{title}</b><br>{'<br>'.join(said)}</p>"
 
 
 def answer(id, value) -> Answer:

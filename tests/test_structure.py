@@ -66,10 +66,11 @@ MAY_IMPORT = {
     "exercises.apart": "",
     "exercises.rules": "log story traffic",
     "exercises.verdict": "log picture exercises.task",
-    "exercises.judge": "exercises.apart exercises.course.__init__ exercises.rules exercises.runner exercises.task "
-                       "exercises.verdict",
-    "exercises.prediction": "explore.view exercises.course.__init__ exercises.question exercises.verdict",
-    "exercises.__init__": "exercises.judge exercises.prediction exercises.verdict",
+    "exercises.kept": "exercises.course.__init__",
+    "exercises.judge": "exercises.apart exercises.course.__init__ exercises.kept exercises.rules exercises.runner "
+                       "exercises.task exercises.verdict",
+    "exercises.prediction": "explore.view exercises.course.__init__ exercises.kept exercises.question exercises.verdict",
+    "exercises.__init__": "exercises.judge exercises.prediction exercises.kept exercises.verdict",
 }
 DRAWING = {"axis", "lanes", "ink", "picture", "steps"}
 
@@ -78,6 +79,8 @@ def may_bring(module):
     """Return which libraries of others a module may import."""
     drawing, page = {"matplotlib", "numpy"}, {"ipywidgets", "IPython"}
     is_view = (module.startswith("explore.") and module.endswith("view")) or module == "exercises.prediction"
+    if module == "exercises.kept":
+        return {"platformdirs"}
     return drawing | page if is_view else drawing if module in DRAWING else set()
 
 

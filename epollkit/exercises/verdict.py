@@ -23,7 +23,8 @@ class Verdict:
     `state` is right, wrong, not attempted yet, took too long, raised, nonsense, ended, stopped, or
     no verdict where the machine does not let one judge.  `seen` says what
     happened, `log` is the recording of the round that `round`, counted from 1, names, or None; `call` is the index of
-    the call where it shows, or None.  `output` is what the attempt printed.  `seed` made the data.
+    the call where it shows, or None.  `output` is what the attempt printed.  `seed` made the data.  `remark` says what
+    could not be kept of it.
     """
 
     task: Task
@@ -34,6 +35,7 @@ class Verdict:
     log: Log | None = None
     call: int | None = None
     output: str = ""
+    remark: str = ""
 
     @property
     def is_right(self) -> bool:
@@ -61,7 +63,7 @@ class Verdict:
             said.append(f'solution("{self.task.id}") shows another one.')
         elif has_failed:
             said.append("For a hint, call .hint() on this; after that, .further_hint().")
-        return said
+        return said + [self.remark] * bool(self.remark)
 
     def place(self) -> str:
         """Say where in the timeline to look."""

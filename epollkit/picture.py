@@ -32,8 +32,10 @@ def timeline(log, *, axis="steps", streams=None, threads=None, title=None, mark=
     *mark*, the index of a call, puts a frame around it.
 
     Returns a `Timeline`; as the last value of a cell it shows itself.  Raises ValueError for an empty log, another
-    axis, or a name that the log does not know.
+    axis, or a name or call that the log does not know.
     """
+    if mark is not None and not 0 <= mark < len(log):
+        raise ValueError(f"this log has the calls 0 to {len(log) - 1}, there is no call {mark}")
     return Timeline(log, layout(log, axis, streams, threads), title, mark)
 
 

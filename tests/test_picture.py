@@ -664,7 +664,7 @@ def test_a_call_that_lasts_the_whole_recording_gives_a_picture():
         assert epollkit.timeline(log, axis=axis).png()
 
 
-@pytest.mark.parametrize("call", [0, 3, 8])
+@pytest.mark.parametrize("call", [0, 3, 7])
 def test_a_marked_call_has_a_frame_around_it_and_no_other_has(logs, call):
     drawn, plain = (epollkit.timeline(logs["ten_lines"], mark=mark) for mark in (call, None))
     before, after = ([path.get_extents() for one in timeline.figure.axes[0].collections if isinstance(one, PolyCollection)
@@ -674,3 +674,10 @@ def test_a_marked_call_has_a_frame_around_it_and_no_other_has(logs, call):
     scale = ink.ROOM / drawn.layout.place.width
     assert 0 < bar.left * scale - after[-1].x0 < 0.1 and 0 < after[-1].x1 - bar.right * scale < 0.1
     assert after[-1].y0 < bar.lane.top + 0.32 < after[-1].y1
+
+
+def test_a_call_that_is_not_there_cannot_be_marked(logs):
+    log = logs["ten_lines"]
+    for call in (-1, len(log)):
+        with pytest.raises(ValueError, match=f"0 to {len(log) - 1}, there is no call {call}"):
+            epollkit.timeline(log, mark=call)

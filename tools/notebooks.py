@@ -15,6 +15,7 @@ What nbval does not compare it does not see change: after a change to how a pict
 import argparse
 import copy
 import hashlib
+import os
 import re
 import sys
 import tempfile

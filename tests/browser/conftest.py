@@ -68,7 +68,7 @@ class Lab:
             self.server = subprocess.Popen(
                 [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}",
                  "--ServerApp.port_retries=0", "--IdentityProvider.token=", f"--ServerApp.root_dir={self.root}"],
-                env=os.environ | places, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+                env=os.environ | places | {"XDG_DATA_HOME": str(folder / "progress")}, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         deadline = time.monotonic() + PATIENCE_S
         while True:
             with contextlib.suppress(OSError):

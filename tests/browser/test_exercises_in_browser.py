@@ -1,0 +1,85 @@
+"""Predictions and exercises as a learner meets them: pick, run, verdict, hints, solution, progress."""
+
+import pytest
+
+QUESTION = 'from epollkit import exercises\nexercises.predict("two-writes")'
+ANSWER = 'exercises.answer("two-writes", 1)'
+WRONG = '''import os
+
+def is_readable(r):
+    """Return whether r has something to read now."""
+    os.set_blocking(r, False)
+    return len(os.read(r, 1)) > 0
+
+exercises.check("is-readable", is_readable)'''
+SOLUTION = 'exercises.solution("is-readable")'
+PROGRESS = "exercises.progress()"
+
+
+def cell(page, number):
+    return page.tab.locator(".jp-CodeCell").nth(number)
+
+
+def run_again(page, number):
+    """Run one cell, by the keyboard."""
+    cell(page, number).locator(".cm-content").click()
+    page.tab.keyboard.press("Shift+Enter")
+
+
+def pick_by_mouse(page, label):
+    cell(page, 0).locator(f'label:has-text("{label}") input').click()
+
+
+def pick_by_keyboard(page, label):
+    """Tab goes to the choices, the keys right and left through them, Space picks."""
+    choices = cell(page, 0).locator("input[type=radio]")
+    choices.first.focus()
+    page.tab.keyboard.press("Space")
+    for _ in range(choices.count()):
+        if cell(page, 0).locator(f'label:has-text("{label}") input').is_checked():
+            break
+        page.tab.keyboard.press("ArrowRight")
+    assert cell(page, 0).locator(f'label:has-text("{label}") input').is_checked()
+
+
+@pytest.mark.parametrize("pick", [pick_by_mouse, pick_by_keyboard])
+@pytest.mark.parametrize("label, words", [("none", "✘ You said: none. The kernel: one."), ("one", "✔ You said: one."),
+                                          ("two", "✘ You said: two. The kernel: one.")])
+def test_a_pick_is_held_against_the_kernel(page, lab, pick, label, words):
+    page.open(lab.add("predict.ipynb", QUESTION, ANSWER)).run_all()
+    assert "You picked nothing" in cell(page, 1).inner_text()
+    pick(page, label)
+    cell(page, 0).locator(f'text="Your pick: {label}. Now run the next cell."').wait_for()
+    run_again(page, 1)
+    cell(page, 1).locator(f".jp-OutputArea-output:has-text('{words}')").wait_for()
+    assert page.wrong() == []
+
+
+def test_a_wrong_attempt_its_hints_a_solution_and_progress(page, lab):
+    page.open(lab.add("exercise.ipynb", QUESTION, WRONG, SOLUTION, PROGRESS)).run_all()
+    verdict = cell(page, 1).locator(".jp-OutputArea-output")
+    assert "is-readable: raised." in verdict.inner_text() and "BlockingIOError" in verdict.inner_text()
+    assert verdict.locator("img").evaluate("one => one.naturalWidth") > 300
+    hint, further = (verdict.locator(f'summary:text-is("{words}")') for words in ("Hint", "Further hint"))
+    assert not verdict.locator("text=Create an epoll in a with block").is_visible()
+    hint.focus()
+    page.tab.keyboard.press("Enter")
+    verdict.locator("text=An epoll that you make for this one question will do.").wait_for()
+    assert not verdict.locator("text=Create an epoll in a with block").is_visible()
+    further.click()
+    verdict.locator("text=Create an epoll in a with block").wait_for()
+    solution = cell(page, 2).locator(".jp-OutputArea-output")
+    assert "with select.epoll() as ep:" in solution.inner_text() and solution.locator("img").count() == 1
+    table = cell(page, 3).locator("table")
+    assert "◐ Ask, and take nothing: tried" in table.inner_text()
+    assert table.locator('a:text-is("01-streams-and-waiting")').count() == 1
+    assert page.wrong() == []
+
+
+def test_a_stub_is_not_attempted_yet(page, lab):
+    page.open("notebooks/00-start-here.ipynb").run_all()
+    assert page.tab.locator('.jp-OutputArea-output:has-text("is-readable: not attempted yet.")').count() == 1
+    link = page.tab.locator('.jp-OutputArea-output a:text-is("01-streams-and-waiting")')
+    link.click()
+    page.tab.wait_for_selector('.jp-Notebook:has-text("Streams and waiting: who waits, at whose cost?")')
+    assert page.wrong() == []

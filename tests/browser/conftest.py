@@ -61,14 +61,16 @@ class Lab:
         self.url = f"http://127.0.0.1:{port}"
         places = {f"JUPYTER{name}_DIR": str(folder / name) for name in
                   ("LAB_SETTINGS", "LAB_WORKSPACES", "_DATA", "_CONFIG", "_RUNTIME")}
+        places["XDG_DATA_HOME"] = str(folder / "progress")
         self.settings = folder / "LAB_SETTINGS"
         self.set("apputils-extension", "notification", fetchNews="false", checkForUpdates=False)
         self.set("notebook-extension", "tracker", windowingMode="none")  # every cell is on the page, in sight or not
         with self.log.open("w") as log:
             self.server = subprocess.Popen(
                 [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}",
-                 "--ServerApp.port_retries=0", "--IdentityProvider.token=", f"--ServerApp.root_dir={self.root}"],
-                env=os.environ | places | {"XDG_DATA_HOME": str(folder / "progress")}, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+                 "--ServerApp.port_retries=0", "--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True",
+                 f"--ServerApp.root_dir={self.root}"],
+                env=os.environ | places, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         deadline = time.monotonic() + PATIENCE_S
         while True:
             with contextlib.suppress(OSError):
@@ -193,4 +195,4 @@ class Page:
         with urllib.request.urlopen(f"{self.lab.url}/api/sessions") as answer:
             sessions = json.load(answer)
         for session in sessions:
-            self.tab.request.delete(f"{self.lab.url}/api/sessions/{session['id']}")
+            assert self.tab.request.delete(f"{self.lab.url}/api/sessions/{session['id']}").ok

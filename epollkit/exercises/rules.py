@@ -107,12 +107,34 @@ def closes_only_its_own(round):
 
 def returns_bytes(round):
     found = round.found
-    if found["received"] is None and found["bytes"] is None:
+    if found["wanted"] is not None and found["received"] is None and found["bytes"] is None:
         return Finding("nonsense", f"your function returned {found['shown']}, of type {found['type']}, and no bytes")
     return None
 
 
+def answers(round):
+    found = round.found
+    if found["wanted_answer"] is None:
+        return None
+    if found["answer"] is None:
+        return Finding("nonsense", f"your function returned {found['shown']}, of type {found['type']}, and neither True nor "
+                                   "False")
+    if found["answer"] != found["wanted_answer"]:
+        at = round.own[-1].index if round.own else None
+        return Finding("wrong", f"your function returned {found['answer']}, and {found['case']}", at)
+    return None
+
+
+def takes_nothing(round):
+    if taken := round.found["taken"]:
+        at = next((call.index for call in round.own if call.name in READS and call.bytes_moved), None)
+        return Finding("wrong", f"your function took bytes out of {in_words(taken)}, and somebody else waits for them", at)
+    return None
+
+
 def delivers(round):
+    if round.found["wanted"] is None:
+        return None
     found, wanted = round.found, bytes.fromhex(round.found["wanted"])
     is_received = found["received"] is not None
     got = bytes.fromhex(found["received"] if is_received else found["bytes"])
@@ -189,5 +211,5 @@ def in_words(names) -> str:
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 
-RULES = (comes_back, comes_to_an_end, raises_nothing, closes_only_its_own, returns_bytes, delivers, never_asks_in_vain,
-         leaves_nothing)
+RULES = (comes_back, comes_to_an_end, raises_nothing, closes_only_its_own, returns_bytes, answers, takes_nothing, delivers,
+         never_asks_in_vain, leaves_nothing)

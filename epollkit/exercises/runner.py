@@ -85,7 +85,8 @@ def describe(value) -> dict:
     except Exception:
         shown = "something that cannot be shown"
     is_data = isinstance(value, (bytes, bytearray))
-    return {"type": type(value).__name__, "shown": shown, "bytes": bytes(value).hex() if is_data else None}
+    return {"type": type(value).__name__, "shown": shown, "bytes": bytes(value).hex() if is_data else None,
+            "answer": value if isinstance(value, bool) else None}
 
 
 def complaint(error) -> dict:
@@ -141,6 +142,7 @@ def isolate(output):
 def run_round(scene, function, deadline, path) -> bool:
     """Run one round and write the log and the findings beside *path*.  Returns whether another one makes sense."""
     before, flags, threads = open_numbers(), blocking(scene), set(threading.enumerate())
+    is_asked, levels = isinstance(scene.wanted, bool), waiting(scene)
     attempt = Attempt(function, scene.arguments)
     counterpart = threading.Thread(target=scenes.play, args=(scene, attempt), name=scene.name, daemon=True)
     with record(clock=attempt.clock, **scene.streams) as log:
@@ -152,7 +154,10 @@ def run_round(scene, function, deadline, path) -> bool:
             counterpart.join(max(0, deadline - time.monotonic()))
     after = open_numbers()
     found |= {
-        "wanted": scene.wanted.hex(),
+        "wanted": None if is_asked else scene.wanted.hex(),
+        "wanted_answer": scene.wanted if is_asked else None,
+        "case": scene.case,
+        "taken": [name for name, level in waiting(scene).items() if is_asked and level != levels[name]],
         "received": bytes(scene.received).hex() if scene.is_received else None,
         "gone": [name_of(scene, number) for number in before if after.get(number) != before[number]
                  and number not in scene.ours],
@@ -182,6 +187,11 @@ def open_numbers() -> dict:
 def blocking(scene) -> dict:
     """Tell which streams of *scene* do not block, by name; those that are closed are left out."""
     return {name: kernel.is_nonblocking(number) for name, number in scene.streams.items() if kernel.inode(number)}
+
+
+def waiting(scene) -> dict:
+    """Count what waits in each stream of *scene*, by name; those that are closed are left out."""
+    return {name: kernel.level(number) for name, number in scene.streams.items() if kernel.inode(number)}
 
 
 def name_of(scene, number) -> str:

@@ -33,16 +33,18 @@ class Scene:
     """The streams of one round, and what is to happen.
 
     `streams`: name → file descriptor.  `arguments` are handed to the attempt.  `wanted` is what is to arrive: in what the
-    attempt returns, or, if `is_received`, in `received`.  `part`, a function of the scene and the attempt, is what the
-    counterpart does.  `ours`: numbers that the counterpart has closed.
+    attempt returns, or, if `is_received`, in `received`.  It is bytes, or True or False where a question is put about the
+    streams: then `case` says in a clause how things were, and not one byte may be taken.  `part`, a function of the scene
+    and the attempt, is what the counterpart does.  `ours`: numbers that the counterpart has closed.
     """
 
     streams: dict
     arguments: tuple
-    wanted: bytes
+    wanted: bytes | bool
     part: Callable
     name: str
     is_received: bool = False
+    case: str = ""
     received: bytearray = field(default_factory=bytearray)
     ours: set = field(default_factory=set)
 
@@ -50,6 +52,10 @@ class Scene:
         """Close *number* on the counterpart's side."""
         self.ours.add(number)
         os.close(number)
+
+
+def nobody_acts(scene, attempt):
+    """The part of a counterpart that has done all it does before the attempt begins."""
 
 
 def play(scene, attempt):

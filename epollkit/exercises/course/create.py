@@ -13,7 +13,7 @@ from ..task import Task
 
 def why_so_many(count):
     if count == 3:
-        return "The number in epoll(1) limits nothing: the kernel only looks whether it is positive. Three are ready, three come."
+        return "The number in epoll(1) limits nothing: the kernel only looks whether it is positive. Three are ready."
     return "poll returns what is ready of all that is registered; the number in epoll(1) limits nothing."
 
 
@@ -30,10 +30,10 @@ QUESTIONS = (
     Question("epoll-of-one", "`select.epoll(1)`, then three pipes are registered, and a byte lies in each of them. How many "
              "events does `poll` return?", why_so_many,
              {1: "1: that is what `epoll(1)` is for", 3: "3", "error": "none: the second `register` raises an error"}),
-    Question("epoll-inside", "`inner` watches `r`, `outer` watches `inner`, and a parcel comes to `r`. What does `outer.poll(0)` "
-             "report?", why_that_one,
-             {"nothing": "nothing: `outer` knows of no stream", "r": "`r`: that is where the parcel lies", "inner": "`inner`",
-              "error": "it does not come so far: `outer.register(inner)` raises an error"}),
+    Question("epoll-inside", "`inner` watches `r`, `outer` watches `inner`, and a parcel comes to `r`. What does "
+             "`outer.poll(0)` report?", why_that_one,
+             {"nothing": "nothing: `outer` knows of no stream", "r": "`r`: that is where the parcel lies",
+              "inner": "`inner`", "error": "it does not come so far: `outer.register(inner)` raises an error"}),
 )
 
 
@@ -59,9 +59,10 @@ TASKS = (
     Task(
         id="anything-readable",
         title="Ask many at once, and leave nothing behind",
-        text="Complete anything_readable(streams): a list of read ends of pipes. Return True if there is something to read in "
-             "any of them, else False. Do not sleep, take no byte, and leave nothing open.",
-        stub='def anything_readable(streams):\n    """Return whether there is something to read in any of streams."""\n    ...\n',
+        text="Complete anything_readable(streams): a list of read ends of pipes. Return True if there is something to "
+             "read in any of them, else False. Do not sleep, take no byte, and leave nothing open.",
+        stub='def anything_readable(streams):\n'
+             '    """Return whether there is something to read in any of streams."""\n    ...\n',
         wanted="the right answer at once, every byte where it was, and no epoll left open",
         hint="One epoll can watch them all. And poll(0) looks without sleeping. Who closes the epoll?",
         further_hint="with select.epoll() as ep: register each stream for EPOLLIN, then ep.poll(0) returns a list, which is "

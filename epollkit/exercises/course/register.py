@@ -21,7 +21,7 @@ def why_unasked(mask):
         return "Only what was asked for is reported, and ERR and HUP."
     if not mask:
         return "Nothing was asked for, and neither ERR nor HUP holds: then nothing is reported."
-    return f"{masks.names(mask)} is reported whether it was asked for or not: the kernel switches ERR and HUP on in every entry."
+    return f"{masks.names(mask)} is reported, asked for or not: the kernel switches ERR and HUP on in every entry."
 
 
 def why_at_once(mask):
@@ -33,13 +33,14 @@ def why_at_once(mask):
 
 
 QUESTIONS = (
-    Question("asked-for-nothing", "You register `r`, the read end of a pipe, with the mask 0: you ask for nothing. Then the "
-             "writer closes its end. What does `poll(0)` report about `r`?", why_unasked,
+    Question("asked-for-nothing", "You register `r`, the read end of a pipe, with the mask 0: you ask for nothing. Then "
+             "the writer closes its end. What does `poll(0)` report about `r`?", why_unasked,
              {0: "nothing: nothing was asked for", IN: "`EPOLLIN`: a read would not sleep", HUP: "`EPOLLHUP`",
               "error": "it does not come so far: `register` raises an error"}),
-    Question("no-mask", "`a` and `b` are a `socketpair`, and nobody has written anything. You write `ep.register(a)`, with no "
-             "mask at all. What does `ep.poll(0)` report about `a`?", why_at_once,
-             {0: "nothing", IN: "`EPOLLIN`", OUT: "`EPOLLOUT`", "error": "it does not come so far: `register` wants a mask"}),
+    Question("no-mask", "`a` and `b` are a `socketpair`, and nobody has written anything. You write "
+             "`ep.register(a)`, with no mask at all. What does `ep.poll(0)` report about `a`?", why_at_once,
+             {0: "nothing", IN: "`EPOLLIN`", OUT: "`EPOLLOUT`",
+              "error": "it does not come so far: `register` wants a mask"}),
 )
 
 
@@ -90,13 +91,14 @@ TASKS = (
     Task(
         id="is-peer-gone",
         title="Is anybody still there?",
-        text="Complete is_peer_gone(fd): the number of a connected socket, TCP or one of a socketpair. Return True if the other "
-             "end will write no more, else False. Bytes may wait unread: take none of them. Do not sleep.",
-        stub='def is_peer_gone(fd):\n    """Return whether the other end of the socket fd will write no more."""\n    ...\n',
+        text="Complete is_peer_gone(fd): the number of a connected socket, TCP or one of a socketpair. Return True "
+             "if the other end will write no more, else False. Bytes may wait unread: take none of them. Do not sleep.",
+        stub='def is_peer_gone(fd):\n'
+             '    """Return whether the other end of the socket fd will write no more."""\n    ...\n',
         wanted="the right answer at once, on both kinds of sockets, and every byte where it was",
         hint="Which of the switches says that the other end writes no more? Who has to turn it on?",
-        further_hint="Register fd with select.EPOLLRDHUP, and look with poll(0). On TCP there is no HUP, and IN is there for "
-                     "unread bytes as well. Close the epoll.",
+        further_hint="Register fd with select.EPOLLRDHUP, and look with poll(0). On TCP there is no HUP, and IN is there "
+                     "for unread bytes as well. Close the epoll.",
         set_up=a_line,
         solution=is_peer_gone,
     ),

@@ -212,5 +212,5 @@ def in_words(names) -> str:
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 
-RULES = (comes_back, comes_to_an_end, raises_nothing, closes_only_its_own, takes_nothing, returns_the_answer, returns_bytes,
-         delivers, never_asks_in_vain, leaves_nothing)
+RULES = (comes_back, comes_to_an_end, raises_nothing, closes_only_its_own, returns_the_answer, returns_bytes,
+         takes_nothing, delivers, never_asks_in_vain, leaves_nothing)

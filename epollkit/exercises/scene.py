@@ -55,6 +55,10 @@ class Scene:
         os.close(number)
 
 
+def nobody_acts(scene, attempt):
+    """The part of a counterpart who does nothing."""
+
+
 def play(scene, attempt):
     """Play the counterpart's part in *scene*; to be called in its own thread."""
     try:

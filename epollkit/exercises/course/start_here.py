@@ -7,7 +7,7 @@ import os
 import select
 
 from ..question import Question
-from ..scene import Scene
+from ..scene import Scene, nobody_acts
 from ..task import Task
 
 QUESTIONS = (
@@ -39,7 +39,7 @@ def a_pipe_with_or_without(rng, round):
     if round == 2:
         os.read(r, size)
     waiting = f"{size:,} bytes waited in r" if round == 1 else "nothing waited in r"
-    return Scene({"r": r, "w": w}, (r,), round == 1, lambda scene, attempt: None, "nobody", case=waiting, is_untouched=True)
+    return Scene({"r": r, "w": w}, (r,), round == 1, nobody_acts, "nobody", case=waiting, is_untouched=True)
 
 
 def is_readable(r):

@@ -118,13 +118,13 @@ class Visit:
         """Say what is wrong about what a client got; an empty text if nothing is."""
         if not one["same"]:
             return "bytes that it did not send"
-        if one["temper"] in ("fast", "slow reader") and one["end"] not in ("left", "waits"):
+        if one["end"] in ("cut off", "broken off"):
             return f"{one['got']:,} of its {count(one['sent'], 'byte')}, then the connection was {one['end']}"
-        return f"{one['end']} after the connection" if one["end"] in ("cut off", "broken off") else ""
+        return ""
 
     def lines(self) -> list[str]:
         """Say what was seen, a sentence a line."""
-        said = [f"{'✘' if self._wrong(one) or is_waiting(one) else '✔'} {told(one)}." for one in self.found["clients"]]
+        said = [f"{'✔' if is_served(one) else '✘'} {told(one)}." for one in self.found["clients"]]
         said += [f"✘ {text[0].upper()}{text[1:]}." for text in self.troubles]
         return said if self.troubles else [*said, "✔ Told to stop, the server came back, and left nothing open."]
 
@@ -144,9 +144,9 @@ class Visit:
         return "".join(f"<div>{html.escape(line)}</div>" for line in self.lines())
 
 
-def is_waiting(one) -> bool:
-    """Tell whether a client waited in vain for what it sent.  Who is silent waits for nothing."""
-    return one["end"] == "waits" and one["temper"] != "silent"
+def is_served(one) -> bool:
+    """Tell whether a client got what it came for.  Who is silent came for nothing."""
+    return one["same"] and (one["temper"] == "silent" or one["end"].startswith("left") or one["end"] == "broke off")
 
 
 def told(one) -> str:
@@ -156,7 +156,7 @@ def told(one) -> str:
                                      "resets": "half a line, then it broke off"}[one["temper"]]
     if one["same"] and one["got"] == one["sent"] and one["end"] == "left":
         return f"{one['name']}: {count(one['sent'], 'byte')} sent, the same {one['got']:,} came back"
-    return f"{one['name']}: {count(one['got'], 'byte')} came back" + ("; it waits" if is_waiting(one) else "")
+    return f"{one['name']}: {count(one['got'], 'byte')} came back" + "; it waits" * (one["end"] == "waits")
 
 
 def in_words(names) -> str:

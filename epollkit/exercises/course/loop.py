@@ -34,7 +34,7 @@ QUESTIONS = (
                                         "level-triggered poll says so each time. HUP would need both directions closed.",
             "EPOLLIN|EPOLLHUP, again and again": "This socket has no direction left open: HUP, and b'' to read. Both stay.",
             "EPOLLHUP, again and again": "Nobody is left to write: HUP is a state, and it stays.",
-            "EPOLLIN|EPOLLERR|EPOLLHUP, once": "The connection was broken off: the next read fails, and takes the error away.",
+            "EPOLLIN|EPOLLERR|EPOLLHUP, once": "Broken off: the next read fails, and takes the error away.",
         }.get(value, "The mask tells the state of this socket when poll was called; see the log."),
         choices={"EPOLLHUP, once": "`EPOLLHUP`, once", "EPOLLIN, once": "`EPOLLIN`, once",
                  "EPOLLIN, again and again": "`EPOLLIN`, again and again",
@@ -120,8 +120,8 @@ TASKS = (
                "that asks in vain",
         hint="os.write may take a part, or nothing. What you still have to send is different for each caller. And what do "
              "you ask epoll about a caller who does not read?",
-        further_hint="Keep a dictionary: file descriptor → what is left. While something is left, ask for EPOLLOUT only, and "
-                     "do not read more from that caller; when nothing is left, ask for EPOLLIN again. b'' means: "
+        further_hint="Keep a dictionary: file descriptor → what is left. While something is left, ask for EPOLLOUT only, "
+                     "and do not read more from that caller; when nothing is left, ask for EPOLLIN again. b'' means: "
                      "unregister it.",
         set_up=one_slow_one_fast,
         solution=echo,

@@ -9,7 +9,8 @@ Facts about clients
 What we do about them
 ---------------------
 A temper is a generator: it makes one move, then yields MOVED, so that the server can go on; or WAITS, if it can do nothing
-until the server does something.  Nobody sleeps in a call here.  What comes back is kept, to be compared byte for byte.
+until the server does something.  Nobody sleeps in a call here, and nobody sends before the server has accepted.  What comes
+back is kept, to be compared byte for byte.
 
 *Source:* tcp(7), socket(7) (SO_LINGER).
 """
@@ -67,6 +68,8 @@ class Client:
     def send(self, data):
         """Send all of *data*, as the kernel takes it."""
         rest = memoryview(data)
+        while self.sock.fileno() not in kernel.other_ends():  # still in the listener's queue
+            yield WAITS
         while rest:
             if not kernel.readiness(self.sock, select.POLLOUT):
                 yield WAITS

@@ -34,7 +34,8 @@ QUESTIONS = (
                                         "level-triggered poll says so each time. HUP would need both directions closed.",
             "EPOLLIN|EPOLLHUP, again and again": "This socket has no direction left open: HUP, and b'' to read. Both stay.",
             "EPOLLHUP, again and again": "Nobody is left to write: HUP is a state, and it stays.",
-            "EPOLLIN|EPOLLERR|EPOLLHUP, once": "Broken off: the next read fails, and takes the error away.",
+            "EPOLLIN|EPOLLERR|EPOLLHUP, then EPOLLIN|EPOLLHUP": "Broken off: the first read fails, and takes ERR away. Both "
+                                                                "directions are closed: HUP, and b'' to read, stay.",
         }.get(value, "The mask tells the state of this socket when poll was called; see the log."),
         choices={"EPOLLHUP, once": "`EPOLLHUP`, once", "EPOLLIN, once": "`EPOLLIN`, once",
                  "EPOLLIN, again and again": "`EPOLLIN`, again and again",

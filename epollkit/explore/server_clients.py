@@ -24,7 +24,7 @@ from .. import kernel
 MOVED, WAITS = "moved", "waits"
 LINES, LENGTH = 2, 24
 #: More than all buffers on the way back hold: those of the listener and the slow reader are SMALL bytes each.
-MUCH, SMALL = 131_072, 16_384
+MUCH, SMALL = 98_304, 16_384
 
 
 class Gone(Exception):

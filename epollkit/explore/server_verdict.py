@@ -10,7 +10,7 @@ from ..story import count, spell
 from ..traffic import READS
 
 #: Calls by which a server acts on an event, beside those that move bytes.
-ACTS = {"socket.accept", "socket.close", "socket.shutdown", "os.close", "epoll.unregister", "epoll.modify"}
+ACTS = {"socket.accept", "socket.close", "socket.shutdown", "os.close", "epoll.unregister"}
 AGAIN = 10
 
 
@@ -18,12 +18,16 @@ def unhandled(log, least=2) -> list:
     """Find the events that were not handled: runs of polls of one epoll that returned the same event, *least* or more.
 
     Between two polls of such a run nothing was done about the event: no byte was moved there, nothing accepted, closed,
-    or modified.  Returns pairs (the calls, the event); the longest runs first.
+    or asked for instead.  Returns pairs (the calls, the event); the longest runs first.
     """
-    runs, open_runs = [], {}
+    runs, open_runs, asked = [], {}, {}
     for call in log:
+        is_change = False
+        if call.name in ("epoll.register", "epoll.modify") and not call.error:
+            key, mask = (call.epoll.index, call.stream), call.arguments[1:]
+            is_change, asked[key] = asked.get(key) != mask, mask
         if call.name != "epoll.poll":
-            if call.bytes_moved or (call.name in ACTS and not call.error):
+            if call.bytes_moved or is_change or (call.name in ACTS and not call.error):
                 for key in [key for key in open_runs if call.stream and key[1].description == call.stream.description]:
                     del open_runs[key]
             continue
@@ -85,6 +89,8 @@ class Visit:
             calls, (stream, mask) = spinning[0]
             said.append(f"the server spins: poll returned ({stream.name}, {names(mask)}) again and again, and nobody "
                         "handled it")
+        elif found["settled"] == "in vain" and any(call.name == "epoll.poll" for call in self.own[-AGAIN:]):
+            said.append("the server spins: it asks poll again and again, and nothing changes")
         elif found["settled"] == "in vain" and last:
             end = " after the end" if last.name in READS and not last.error else ""
             said.append(f"the server hangs: it calls {spell(last)} again and again{end}, and never comes back to poll")
@@ -125,7 +131,7 @@ class Visit:
     def lines(self) -> list[str]:
         """Say what was seen, a sentence a line."""
         said = [f"{'✔' if is_served(one) else '✘'} {told(one)}." for one in self.found["clients"]]
-        said += [f"✘ {text[0].upper()}{text[1:]}." for text in self.troubles]
+        said += [f"✘ {text[0].upper() if text.startswith('the ') else text[0]}{text[1:]}." for text in self.troubles]
         return said if self.troubles else [*said, "✔ Told to stop, the server came back, and left nothing open."]
 
     def timeline(self, **named):

@@ -22,10 +22,11 @@ TIPS = {"fast": "sends a line, reads it back; twice", "slow reader": "sends a lo
 def draw(seen) -> bytes:
     """Draw what was seen, as PNG; an empty picture if there is no recording."""
     if drawn := seen.timeline():
-        return drawn.png()
-    figure = Figure(figsize=(WIDTH, 0.5), facecolor=PAPER)
-    figure.text(0.5, 0.5, "There is no recording.", ha="center", va="center")
-    figure.savefig(buffer := io.BytesIO(), format="png", dpi=120)
+        figure = drawn.figure
+    else:
+        figure = Figure(figsize=(WIDTH, 0.5), facecolor=PAPER)
+        figure.text(0.5, 0.5, "There is no recording.", ha="center", va="center")
+    figure.savefig(buffer := io.BytesIO(), format="png", dpi=120, pil_kwargs={"compress_level": 2})
     return buffer.getvalue()
 
 

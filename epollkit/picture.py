@@ -23,24 +23,25 @@ from .story import count
 MARGIN, ROW, TITLE = 0.14, 0.22, 0.30
 
 
-def timeline(log, *, axis="steps", streams=None, threads=None, title=None) -> "Timeline":
+def timeline(log, *, axis="steps", streams=None, threads=None, title=None, mark=None) -> "Timeline":
     """Draw what a recording holds.
 
     *axis* is ``"steps"``, a slot for each step, the same picture on every run where the program fixes the order; or
     ``"time"``, real time with long gaps folded.  *streams* and *threads* pick what to show, by name or as objects; by
     default everything but the streams that libraries make for themselves.  *title* stands above.
+    *mark*, the index of a call, puts a frame around it.
 
     Returns a `Timeline`; as the last value of a cell it shows itself.  Raises ValueError for an empty log, another
     axis, or a name that the log does not know.
     """
-    return Timeline(log, layout(log, axis, streams, threads), title)
+    return Timeline(log, layout(log, axis, streams, threads), title, mark)
 
 
 class Timeline:
     """A drawn recording: shows itself in a notebook; its parts can be asked for by name."""
 
-    def __init__(self, log, layout, title):
-        self.log, self.layout, self.title = log, layout, title
+    def __init__(self, log, layout, title, mark=None):
+        self.log, self.layout, self.title, self.mark = log, layout, title, mark
         self._figure = self._png = None
 
     @property
@@ -57,6 +58,8 @@ class Timeline:
                     y = 0.04 - ROW * (len(rows) - number)
                     _draw_key(drawing, x, y, mark)
                     drawing.text(x + 0.25, y, text, 7.5, ink.FAINT)
+            if self.mark is not None:
+                _frame(drawing, self.mark)
             self._figure = drawing.figure
         return self._figure
 
@@ -105,6 +108,14 @@ class Timeline:
             said.append(f"Boxes stand for characters that no font here has, in {', '.join(boxed)}; "
                         "a font such as Noto Sans CJK has them.")
         return {"text/html": image + "".join(f"<p>{html.escape(one)}</p>" for one in said), "text/plain": story}
+
+
+def _frame(drawing, call):
+    """Put a frame around the bar of *call*, or the bar that it is folded into, and around what stands above it."""
+    for bar in drawing.plan.bars:
+        if bar.call <= call < bar.call + bar.count:
+            left, right, y = bar.left * drawing.scale, bar.right * drawing.scale, bar.lane.top + 0.32
+            drawing.boxes([(left - 0.05, max(right, left + 0.02) + 0.05, y - 0.34, y + 0.19)], "none", ink.BUFFER, 2, 5)
 
 
 def legend(plan) -> list:

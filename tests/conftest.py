@@ -68,6 +68,14 @@ def fonts_are_open():
     figure.savefig(io.BytesIO())
 
 
+@pytest.fixture(scope="session", autouse=True)
+def progress_of_nobody(tmp_path_factory):
+    """Keep the progress that tests make away from whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def every_log_keeps_the_rules(request, monkeypatch, tmp_path):
     """Hold every log that a test makes against `keeps_the_rules`; nothing is left replaced, open or running."""

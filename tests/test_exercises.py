@@ -322,7 +322,9 @@ def test_a_wrong_verdict_shows_the_place_and_helps():
     verdict = check("first-of-two", ATTEMPTS["first-of-two"].reads_the_first)
     assert "seed 0: look at step 1" in repr(verdict) and "Wanted: the parcel" in repr(verdict)
     assert verdict.log[verdict.call].name == "os.read" and verdict.log[verdict.call].asleep
-    assert "<img" in verdict._repr_html_()
+    shown = verdict._repr_html_()
+    assert "<img" in shown and shown.index("<summary>Hint") < shown.index("<summary>Further hint")
+    assert "seed=1 makes other data" in shown and ".hint()" in repr(verdict) and ".hint()" not in shown
     assert repr(verdict.hint()) == TASKS["first-of-two"].hint and "EPOLLIN" in verdict.further_hint()
 
 

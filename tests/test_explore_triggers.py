@@ -10,7 +10,7 @@ from conftest import ROUNDS, busy_cores, half_a_second, leaves_nothing, nothing_
 from epollkit import kernel
 from epollkit.explore import triggers
 from epollkit.explore.triggers_experiment import ASKS, READS, REGISTRATIONS, SHOWN, Trial
-from epollkit.explore.triggers_view import cards, draw, in_words, verdict
+from epollkit.explore.triggers_view import cards, draw, figure_of, in_words, verdict
 from epollkit.masks import ALWAYS, IN, ONESHOT
 
 NAMES = ["level-triggered", "edge-triggered", "one-shot"]
@@ -139,6 +139,17 @@ def test_what_is_drawn_is_in_the_words(trial):
         "edge-triggered (IN | ET): 6 of 6 more (6 bytes wait), told (3 bytes wait), deaf (3 bytes wait). "
         "one-shot (IN | ONESHOT): 6 of 6 more (6 bytes wait), told (3 bytes wait), disabled (3 bytes wait), "
         "re-armed (3 bytes wait).")
+
+
+def test_marks_stand_alone(trial):
+    """No line joins the marks, whoever of the three has nothing to show at a moment."""
+    trial.arrive(6)
+    trial.ask(3)
+    trial.arm("one-shot")
+    trial.arm("edge-triggered")
+    trial.ask(3)
+    (axes,) = figure_of(trial).axes
+    assert axes.lines and all(line.get_linestyle() == "None" for line in axes.lines)
 
 
 def test_nothing_is_open_after_close(trial):

@@ -23,10 +23,11 @@ _spec.loader.exec_module(tool)
 
 LOOKING_UP = re.compile(r"^#+ +Look-up, not for the first reading", re.MULTILINE)
 COMMENT_MARKER = re.compile(r"^\s*#\s*(NBVAL_|PYTEST_VALIDATE)", re.MULTILINE)
-TAGS_OF_EVERY_NOTEBOOK = {"pipe", "socket", "predict"}
+TAGS_OF_EVERY_NOTEBOOK = {"pipe", "socket", "predict", "exercise", "explorable"}
+LEAST_PREDICTIONS = 2
 LONGEST_CELL = 20          # lines
 MOST_WORDS = 1700          # of markdown, before what is for looking up
-MOST_CELLS = 32            # likewise
+MOST_CELLS = 36            # likewise, without questions, exercises and explorables
 LEAST_COMPARED = 2 / 3     # of the code cells that have output
 
 # The tests that read a notebook are made once for each; without notebooks there are none of them, and the tests of the
@@ -61,6 +62,11 @@ def is_compared(cell):
         return False
     values = tool.compared(cell.outputs, tool.sanitizer())
     return any(str(value).strip() for mime in values.values() for value in mime)
+
+
+def is_for_the_learner_to_do(cell):
+    """Say whether this cell puts a question, is an exercise or an explorable."""
+    return bool({"exercise", "explorable"} & set(tags(cell))) or cell.source.startswith("exercises.predict(")
 
 
 def before_looking_up(path):
@@ -148,9 +154,12 @@ def test_what_is_not_compared_is_asserted(path):
 
 
 @each
-def test_has_a_pipe_a_socket_and_a_prediction(path):
+def test_has_what_every_notebook_has(path):
     present = {tag for cell in cells(path) for tag in tags(cell)}
     assert present >= TAGS_OF_EVERY_NOTEBOOK
+    asked = [cell.source for cell in cells(path, "code")]
+    for what in ("exercises.predict(", "exercises.answer("):
+        assert sum(what in source for source in asked) >= LEAST_PREDICTIONS, what
 
 
 @each
@@ -165,7 +174,7 @@ def test_can_be_read_in_one_sitting(path):
     prose = " ".join(cell.source for cell in chosen if cell.cell_type == "markdown")
     words = [word for word in prose.split() if re.search(r"\w", word)]
     assert len(words) <= MOST_WORDS
-    assert len(chosen) <= MOST_CELLS
+    assert len([cell for cell in chosen if not is_for_the_learner_to_do(cell)]) <= MOST_CELLS
 
 
 # ---- the tool that runs and stores them, on notebooks made here

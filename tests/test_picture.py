@@ -662,3 +662,15 @@ def test_a_call_that_lasts_the_whole_recording_gives_a_picture():
         (bar,) = epollkit.timeline(log, axis=axis).layout.bars
         assert (bar.ends, bar.asleep) == ("open", True)
         assert epollkit.timeline(log, axis=axis).png()
+
+
+@pytest.mark.parametrize("call", [0, 3, 8])
+def test_a_marked_call_has_a_frame_around_it_and_no_other_has(logs, call):
+    drawn, plain = (epollkit.timeline(logs["ten_lines"], mark=mark) for mark in (call, None))
+    before, after = ([path.get_extents() for one in timeline.figure.axes[0].collections if isinstance(one, PolyCollection)
+                      for path in one.get_paths()] for timeline in (plain, drawn))
+    assert len(after) == len(before) + 1
+    bar = next(bar for bar in drawn.layout.bars if bar.call == call)
+    scale = ink.ROOM / drawn.layout.place.width
+    assert 0 < bar.left * scale - after[-1].x0 < 0.1 and 0 < after[-1].x1 - bar.right * scale < 0.1
+    assert after[-1].y0 < bar.lane.top + 0.32 < after[-1].y1

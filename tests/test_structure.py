@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "explore.moments": "masks story axis",
     "explore.step_through_view": "ink picture explore.moments explore.view",
     "explore.waiting_experiment": "kernel",
-    "explore.waiting_view": "ink explore.waiting_experiment explore.view",
+    "explore.waiting_view": "ink story explore.waiting_experiment explore.view",
     "explore.triggers_experiment": "masks kernel",
     "explore.triggers_view": "masks ink explore.triggers_experiment explore.view",
     "explore.slots": "",
@@ -71,10 +71,11 @@ MAY_IMPORT = {
     "exercises.apart": "",
     "exercises.rules": "log story traffic",
     "exercises.verdict": "log picture exercises.task",
-    "exercises.judge": "exercises.apart exercises.course.__init__ exercises.rules exercises.runner exercises.task "
-                       "exercises.verdict",
-    "exercises.prediction": "explore.view exercises.course.__init__ exercises.question exercises.verdict",
-    "exercises.__init__": "exercises.judge exercises.prediction exercises.verdict",
+    "exercises.kept": "exercises.course.__init__",
+    "exercises.judge": "exercises.apart exercises.course.__init__ exercises.kept exercises.rules exercises.runner "
+                       "exercises.task exercises.verdict",
+    "exercises.prediction": "explore.view exercises.course.__init__ exercises.kept exercises.question exercises.verdict",
+    "exercises.__init__": "exercises.judge exercises.prediction exercises.kept exercises.verdict",
 }
 DRAWING = {"axis", "lanes", "ink", "picture", "steps"}
 
@@ -83,6 +84,8 @@ def may_bring(module):
     """Return which libraries of others a module may import."""
     drawing, page = {"matplotlib", "numpy"}, {"ipywidgets", "IPython"}
     is_view = (module.startswith("explore.") and module.endswith("view")) or module == "exercises.prediction"
+    if module == "exercises.kept":
+        return {"platformdirs"}
     return drawing | page if is_view else drawing if module in DRAWING else set()
 
 

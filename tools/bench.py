@@ -2,6 +2,7 @@
 
 Three tables: one round of write, poll, read with nobody watching, under `record()` and under strace, in turn, medians and
 ratios of one run; what it takes to record and draw a thousand to a hundred thousand calls; and a million calls, none lost.
+Last, where there is a Chromium: how long it takes from the press of a key in JupyterLab to the explorable's new picture.
 """
 
 import gc
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
+from pathlib import Path
 
 import epollkit
 
@@ -130,7 +132,16 @@ def a_million():
     print(f"\na million calls: {len(log):,} recorded in {time.perf_counter() - start:.1f} s, none lost")
 
 
+def from_key_to_picture():
+    print("\nfrom the press of a key to the picture, in JupyterLab in a headless Chromium:", flush=True)
+    test = Path(__file__).resolve().parent.parent / "tests" / "browser" / "test_latency_in_browser.py"
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-s", str(test)], capture_output=True, text=True)
+    measured = [line.removesuffix(".").removesuffix("F") for line in done.stdout.splitlines() if "ms from key" in line]
+    print("\n".join(measured) or done.stdout + done.stderr)
+
+
 if __name__ == "__main__":
     cost_of_a_round()
     cost_of_a_log()
     a_million()
+    from_key_to_picture()

@@ -5,11 +5,13 @@ import inspect
 import linecache
 import tempfile
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 from . import rules
 from .apart import run_apart
 from .course import find_task
+from .kept import note
 from .runner import run_rounds
 from .task import ROUNDS
 from .verdict import Said, Solution, Verdict
@@ -33,7 +35,10 @@ def check(id, attempt, seed=0) -> Verdict:
     if not callable(attempt):
         return Verdict(task, "nonsense", f"check() got {type(attempt).__name__} where it wants your function: "
                                          "give it the name of the function, with no parentheses after it", seed)
-    return examine(task, attempt, seed)
+    verdict = examine(task, attempt, seed)
+    if verdict.state not in ("stopped", "no verdict"):
+        verdict = replace(verdict, remark=note(id, "right" if verdict.is_right else "tried"))
+    return verdict
 
 
 def examine(task, function, seed) -> Verdict:

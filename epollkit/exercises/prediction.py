@@ -6,6 +6,7 @@ import ipywidgets
 
 from ..explore.view import Explorable
 from .course import find_question
+from .kept import note
 from .question import marked_up, plain
 from .verdict import Said
 
@@ -61,10 +62,11 @@ class Answer(Said):
     """The kernel's answer beside the pick; `is_right` tells whether they are the same, None if nothing was picked."""
 
     is_right: bool | None
-    lines: tuple
+    lines: list
 
     def _repr_html_(self):
-        return "".join(f"<p>{marked_up(line)}</p>" for line in self.lines)
+        title, *said = map(marked_up, self.lines)
+        return f"<p><b>{title}</b><br>{'<br>'.join(said)}</p>"
 
 
 def answer(id, value) -> Answer:
@@ -80,7 +82,9 @@ def answer(id, value) -> Answer:
         said = f"✔ You said: {question.label(pick)}. So does the kernel."
     else:
         said = f"✘ You said: {question.label(pick)}. The kernel: {label}."
-    lines = ("The kernel's answer", said, question.why(value))
+    lines = ["The kernel's answer", said, question.why(value)]
+    if id in _picks:
+        lines += filter(None, [note(id, "right" if pick == value else "wrong")])
     made = Answer("\n".join(map(plain, lines)))
     made.is_right, made.lines = (pick == value if id in _picks else None), lines
     return made

@@ -105,15 +105,38 @@ def closes_only_its_own(round):
     return None
 
 
+def takes_nothing(round):
+    if not round.found["is_untouched"]:
+        return None
+    taken = next((call for call in round.own if call.name in READS and call.bytes_moved), None)
+    return taken and Finding("wrong", f"your function took {count(taken.bytes_moved, 'byte')} away, with {spell(taken)}: "
+                                      "whoever comes next will not find them", taken.index)
+
+
+def returns_the_answer(round):
+    found, answer = round.found, round.found["answer"]
+    if answer is None:
+        return None
+    if found["type"] != answer["type"]:
+        return Finding("nonsense", f"your function returned {found['shown']}, of type {found['type']}; it is to return one "
+                                   f"of type {answer['type']}")
+    if found["value"] != answer["value"]:
+        return Finding("wrong", f"your function returned {found['shown']}, and {answer['case']}")
+    return None
+
+
 def returns_bytes(round):
     found = round.found
-    if found["received"] is None and found["bytes"] is None:
+    if found["answer"] is None and found["received"] is None and found["bytes"] is None:
         return Finding("nonsense", f"your function returned {found['shown']}, of type {found['type']}, and no bytes")
     return None
 
 
 def delivers(round):
-    found, wanted = round.found, bytes.fromhex(round.found["wanted"])
+    found = round.found
+    if found["answer"] is not None:
+        return None
+    wanted = bytes.fromhex(found["wanted"])
     is_received = found["received"] is not None
     got = bytes.fromhex(found["received"] if is_received else found["bytes"])
     if got == wanted:
@@ -189,5 +212,5 @@ def in_words(names) -> str:
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 
-RULES = (comes_back, comes_to_an_end, raises_nothing, closes_only_its_own, returns_bytes, delivers, never_asks_in_vain,
-         leaves_nothing)
+RULES = (comes_back, comes_to_an_end, raises_nothing, closes_only_its_own, takes_nothing, returns_the_answer, returns_bytes,
+         delivers, never_asks_in_vain, leaves_nothing)

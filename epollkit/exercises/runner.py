@@ -85,7 +85,11 @@ def describe(value) -> dict:
     except Exception:
         shown = "something that cannot be shown"
     is_data = isinstance(value, (bytes, bytearray))
-    return {"type": type(value).__name__, "shown": shown, "bytes": bytes(value).hex() if is_data else None}
+    try:
+        plain = json.loads(json.dumps(value))
+    except Exception:
+        plain = None
+    return {"type": type(value).__name__, "shown": shown, "bytes": bytes(value).hex() if is_data else None, "value": plain}
 
 
 def complaint(error) -> dict:
@@ -152,7 +156,10 @@ def run_round(scene, function, deadline, path) -> bool:
             counterpart.join(max(0, deadline - time.monotonic()))
     after = open_numbers()
     found |= {
-        "wanted": scene.wanted.hex(),
+        "wanted": scene.wanted.hex() if isinstance(scene.wanted, bytes) else None,
+        "answer": None if isinstance(scene.wanted, bytes) else {
+            "value": scene.wanted, "type": type(scene.wanted).__name__, "shown": repr(scene.wanted), "case": scene.case},
+        "is_untouched": scene.is_untouched,
         "received": bytes(scene.received).hex() if scene.is_received else None,
         "gone": [name_of(scene, number) for number in before if after.get(number) != before[number]
                  and number not in scene.ours],

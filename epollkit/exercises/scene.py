@@ -32,17 +32,20 @@ ASKED_IN_VAIN = 25
 class Scene:
     """The streams of one round, and what is to happen.
 
-    `streams`: name → file descriptor.  `arguments` are handed to the attempt.  `wanted` is what is to arrive: in what the
-    attempt returns, or, if `is_received`, in `received`.  `part`, a function of the scene and the attempt, is what the
-    counterpart does.  `ours`: numbers that the counterpart has closed.
+    `streams`: name → file descriptor.  `arguments` are handed to the attempt.  `wanted` is what is to arrive: bytes in what
+    the attempt returns, or, if `is_received`, in `received`; of any other type it is the value to return, and `case` says
+    why.  `part`, a function of the scene and the attempt, is what the counterpart does.  `is_untouched`: the attempt is to
+    read nothing.  `ours`: numbers that the counterpart has closed.
     """
 
     streams: dict
     arguments: tuple
-    wanted: bytes
+    wanted: object
     part: Callable
     name: str
     is_received: bool = False
+    case: str = ""
+    is_untouched: bool = False
     received: bytearray = field(default_factory=bytearray)
     ours: set = field(default_factory=set)
 

@@ -23,7 +23,8 @@ class Verdict:
     `state` is right, wrong, not attempted yet, took too long, raised, nonsense, ended, stopped, or
     no verdict where the machine does not let one judge.  `seen` says what
     happened, `log` is the recording of the round that `round`, counted from 1, names, or None; `call` is the index of
-    the call where it shows, or None.  `output` is what the attempt printed.  `seed` made the data.
+    the call where it shows, or None.  `output` is what the attempt printed.  `seed` made the data.  `remark` says what
+    could not be kept of it.
     """
 
     task: Task
@@ -34,11 +35,17 @@ class Verdict:
     log: Log | None = None
     call: int | None = None
     output: str = ""
+    remark: str = ""
 
     @property
     def is_right(self) -> bool:
         """Whether the attempt kept every rule in every round."""
         return self.state == "right"
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether there was an attempt and it broke a rule."""
+        return self.state not in ("right", "not attempted yet", "stopped", "no verdict")
 
     @property
     def title(self) -> str:
@@ -49,8 +56,7 @@ class Verdict:
         if self.state == "not attempted yet":
             return [f"{self.title}.", self.task.text]
         said = [f"{self.title}.", f"Seen: {self.seen}."]
-        has_failed = self.state not in ("right", "stopped", "no verdict")
-        if has_failed:
+        if self.has_failed:
             said.insert(1, f"Wanted: {self.task.wanted}.")
         if self.round:
             said.append(f"Round {self.round}, seed {self.seed}{self.place()}.")
@@ -58,10 +64,10 @@ class Verdict:
             more = " …" if len(self.output) > MOST_OUTPUT else ""
             said.append(f"Printed: {self.output[:MOST_OUTPUT].rstrip()}{more}")
         if self.is_right:
-            said.append(f'solution("{self.task.id}") shows another one.')
-        elif has_failed:
-            said.append("For a hint, call .hint() on this; after that, .further_hint().")
-        return said
+            said.append(f'exercises.solution("{self.task.id}") shows another one.')
+        elif self.has_failed:
+            said.append(f'seed={self.seed + 1} makes other data; exercises.solution("{self.task.id}") shows a solution.')
+        return said + [self.remark] * bool(self.remark)
 
     def place(self) -> str:
         """Say where in the timeline to look."""
@@ -72,7 +78,8 @@ class Verdict:
         if self.log is None or not len(self.log):
             return None
         from ..picture import timeline  # drawing needs matplotlib, judging does not
-        return timeline(self.log, title=f"{self.task.id}, round {self.round}{self.place()}")
+        return timeline(self.log, title=f"{self.task.id}, round {self.round}{self.place()}",
+                        mark=self.call)
 
     def hint(self) -> Said:
         """Return a hint: what to think about."""
@@ -83,7 +90,7 @@ class Verdict:
         return Said(self.task.further_hint)
 
     def __repr__(self):
-        return "\n".join(self.lines())
+        return "\n".join(self.lines() + ["For a hint, call .hint() on this; after that, .further_hint()."] * self.has_failed)
 
     def _repr_html_(self):
         first, *others = map(html.escape, self.lines())
@@ -91,7 +98,12 @@ class Verdict:
         text = f"<p><b>{mark} {first}</b></p>" + "".join(
             f'<p style="white-space: pre-wrap">{line}</p>' for line in others)
         drawn = self.timeline() if self.state != "right" else None
-        return text + (drawn._repr_mimebundle_()["text/html"] if drawn else "")
+        return text + (drawn._repr_mimebundle_()["text/html"] if drawn else "") + (self.hints() if self.has_failed else "")
+
+    def hints(self) -> str:
+        """Return both hints as HTML, folded: the further one inside the first."""
+        further = f"<details><summary>Further hint</summary><p>{html.escape(self.task.further_hint)}</p></details>"
+        return f"<details><summary>Hint</summary><p>{html.escape(self.task.hint)}</p>{further}</details>"
 
 
 @dataclass(frozen=True, repr=False)

@@ -49,6 +49,11 @@ LEGEND = ((0.32, "told", "poll reported an event"), (2.05, "silent", "asked, and
 
 def draw(trial) -> bytes:
     """Draw a `Trial` as three lanes with a slot for each of its moments; return a PNG."""
+    figure_of(trial).savefig(buffer := io.BytesIO(), format="png", dpi=120)
+    return buffer.getvalue()
+
+
+def figure_of(trial) -> Figure:
     figure = Figure(figsize=(WIDTH, HEIGHT), facecolor=PAPER)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(HEIGHT, 0))
     axes.set_axis_off()
@@ -92,10 +97,9 @@ def draw(trial) -> bytes:
             axes.hlines(*zip(*lines[which], strict=True), color=color, linewidth=width, linestyle=style, zorder=1.5)
     axes.add_collection(PolyCollection([box for _, box in shades], fc=[color for color, _ in shades], ec=PAPER, zorder=0))
     for mark, (shape, color, edge, width) in MARKS.items():
-        axes.plot([x for x, _ in marks[mark]], [y for _, y in marks[mark]], shape, markersize=7, color=color,
-                  markeredgecolor=edge, markeredgewidth=width, zorder=5)
-    figure.savefig(buffer := io.BytesIO(), format="png", dpi=120)
-    return buffer.getvalue()
+        axes.plot([x for x, _ in marks[mark]], [y for _, y in marks[mark]], linestyle="None", marker=shape or "None",
+                  markersize=7, color=color, markeredgecolor=edge, markeredgewidth=width, zorder=5)
+    return figure
 
 
 def in_words(trial) -> str:

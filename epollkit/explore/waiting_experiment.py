@@ -33,8 +33,8 @@ from .. import kernel
 WAYS = ("blocking", "busy polling", "epoll")
 INTERVALS_MS = (0, 0.1, 1, 5, 10, 20, 50)
 KEPT, PARCEL = 12, b"parcel"
-#: Seconds until the courier comes (again): for so many streams, between these two.
-MEANS_TO = {1: (0.1, 0.18), 2: (0.07, 0.1)}
+#: Seconds until the courier comes (again), between these two: as far apart as the longest pause.
+MEANS_TO = 0.03, 0.08
 
 
 class Try(NamedTuple):
@@ -112,7 +112,7 @@ class Experiment:
         self.tries, self.made = deque(maxlen=KEPT), 0
 
     def attempt(self, way, interval_ms=0, streams=1) -> Try:
-        """Wait once, in one of `WAYS`, for a parcel in each of *streams* pipes (1 or 2); takes some 0.2 s.
+        """Wait once, in one of `WAYS`, for a parcel in each of *streams* pipes (1 or 2); takes some 0.1 s a stream.
 
         *interval_ms*: the pause between two looks of busy polling, 0 for none.  Raises ValueError if there is no such way,
         OSError if the pipes cannot be opened.  Nothing stays open.
@@ -154,7 +154,7 @@ class Experiment:
         sent_ns, late_ns, evidence, plan_ns = {}, 0, None, time.perf_counter_ns()
         for r, w in reversed(pipes):
             begin_ns = plan_ns
-            plan_ns += int(1e9 * random.uniform(*MEANS_TO[len(pipes)]))
+            plan_ns += int(1e9 * random.uniform(*MEANS_TO))
             if sent_ns and way == "blocking":
                 _sleep_until((begin_ns + plan_ns) // 2)
                 evidence = kernel.is_asleep(thread, r), kernel.bytes_waiting(pipes[1][0])

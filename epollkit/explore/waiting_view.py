@@ -7,6 +7,7 @@ import ipywidgets
 from matplotlib.figure import Figure
 
 from ..ink import BUFFER, EDGE, EVENT, FAINT, INK, PAPER, RULE, WIDTH, measure
+from ..story import count
 from .view import Explorable, image, panel
 from .waiting_experiment import INTERVALS_MS, WAYS, Experiment
 
@@ -40,7 +41,7 @@ def way_in_words(one) -> str:
 def tell(tries) -> str:
     """Tell the chart of *tries* in words: its alternative text."""
     return "\n".join(f"Try {one.number}: {way_in_words(one)}: the parcel lay there for {in_words(one.delay_ns)}; "
-                     f"{one.calls:,} calls, {in_words(one.cpu_ns)} of processor time." for one in tries) or EMPTY
+                     f"{count(one.calls, 'call')}, {in_words(one.cpu_ns)} of processor time." for one in tries) or EMPTY
 
 
 def verdict(one) -> str:

@@ -109,13 +109,14 @@ def press(locator, key="Enter"):
 def test_step_through_by_mouse(page, lab):
     shown = StepThrough(page, lab, RECORD)
     shown.is_at(1)
-    for words, step in [("Next", 2), ("Next", 3), ("Previous", 2), ("Last", shown.count), ("Next", shown.count), ("First", 1),
-                        ("Previous", 1)]:
+    for words, step in [("Next", 2), ("Next", 3), ("Previous", 2), ("Last", shown.count), ("Next", shown.count),
+                        ("First", 1), ("Previous", 1)]:
         shown.button(words).click()
         shown.is_at(step)
     picture = shown.root.locator(".epollkit-picture img")
     assert picture.get_attribute("alt") == shown.story
     for step in (7, 3):  # drag the handle into the picture
+        shown.handle.scroll_into_view_if_needed()
         box = shown.handle.bounding_box()
         track = shown.root.locator(".epollkit-under .noUi-base").bounding_box()
         y, to = box["y"] + box["height"] / 2, track["x"] + track["width"] * (step - 1) / (shown.count - 1)
@@ -169,8 +170,9 @@ MOUSE, KEYBOARD = click, press
 def says(root, *words):
     """Wait until the explorable says all *words*: in its text, or in the alternative text of its picture."""
     root.page.wait_for_function(
-        """([root, words]) => { const said = root.innerText + [...root.querySelectorAll('img')].map(one => one.alt).join(' ');
-                                return words.every(one => said.replace(/\\s+/g, ' ').includes(one)); }""",
+        """([root, words]) => {
+            const said = root.innerText + [...root.querySelectorAll('img')].map(one => one.alt).join(' ');
+            return words.every(one => said.replace(/\\s+/g, ' ').includes(one)); }""",
         arg=[root.element_handle(), list(words)])
     assert root.evaluate("root => [...root.querySelectorAll('img')].every(one => one.naturalWidth > 300)")
 
@@ -189,6 +191,7 @@ def type_number(root, number):
     field.press("Tab")
 
 
+NUMBER_OF = "(all, label) => all.findIndex(one => one.label.replaceAll('\u00a0', ' ') === label)"
 each_way = pytest.mark.parametrize("use", [MOUSE, KEYBOARD], ids=["mouse", "keyboard"])
 
 
@@ -295,13 +298,11 @@ def test_endings(page, lab, use):
         field = root.locator(f'.widget-dropdown:has(label:text-is("{description}")) select')
         if use is MOUSE:
             field.select_option(label)
-        else:  # typing what it begins with
-            field.focus()
-            field.page.keyboard.press("Home")
-            while field.evaluate("one => one.selectedOptions[0].label") != label:
-                before = field.evaluate("one => one.selectedIndex")
-                field.page.keyboard.press("ArrowDown")
-                assert field.evaluate("one => one.selectedIndex") == before + 1, label
+        else:  # open the list, go down, choose
+            number = field.locator("option").evaluate_all(NUMBER_OF, label)
+            for key in ("Space", "Home", *["ArrowDown"] * number, "Enter"):
+                press(field, key)
+            assert field.evaluate("one => one.selectedIndex") == number
 
     def switch(name):
         box = root.locator(f'.widget-checkbox:has(span:text-is("{name}")) input')
@@ -314,13 +315,14 @@ def test_endings(page, lab, use):
     switch("IN")
     says(root, "Asked for: IN. Reported: 0x1 = EPOLLIN")
     choose("stream", "TCP connection")
+    says(root, "TCP connection: ")
     choose("what happens", endings_experiment.STREAMS["tcp"].endings["close"][0])
     says(root, "Asked for: IN. Reported: 0x1 = EPOLLIN")
     switch("RDHUP")
-    says(root, "Reported: 0x2001 = EPOLLIN | EPOLLRDHUP")
+    says(root, "Reported: 0x2001 = EPOLLIN|EPOLLRDHUP")
     switch("OUT")
     switch("PRI")
-    says(root, "Reported: 0x2005 = EPOLLIN | EPOLLOUT | EPOLLRDHUP")
+    says(root, "Reported: 0x2005 = EPOLLIN|EPOLLOUT|EPOLLRDHUP")
     use(button("Reset"))
     says(root, "pipe, its read end: the writer closes. Asked for: IN. Reported: 0x10 = EPOLLHUP")
     assert page.wrong() == []

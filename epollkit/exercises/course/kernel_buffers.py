@@ -7,10 +7,32 @@ import os
 import select
 
 from ... import kernel
+from ..question import Question
 from ..scene import Scene, is_full, wait_until_settled
 from ..task import Task
 
-QUESTIONS = ()
+QUESTIONS = (
+    Question(
+        id="one-byte-short",
+        text="The pipe is full, and A sleeps in `write`. B reads all but one byte of the oldest page: 4,095 bytes. What "
+             "does A do?",
+        why=lambda is_asleep: "The oldest page still holds a byte, and a pipe has room again only when a whole page is free."
+            if is_asleep else "A whole page was free: there was room.",
+        choices={False: "wake up and write the next 4,095 bytes", True: "sleep on"},
+    ),
+    Question(
+        id="which-is-full-first",
+        text="You fill three streams, a byte at a time, with nobody reading: a pipe, a `socketpair`, a TCP connection. "
+             "Which of them is full first?",
+        why=lambda name: {
+            "socketpair": "Each write is kept as a packet of its own, and some hundred bytes of bookkeeping count as well.",
+            "pipe": "This pipe is small: the kernel gives small ones to a user who has very many.",
+            "same": "They took the same number of bytes.",
+        }.get(name, "It took the fewest bytes."),
+        choices={"pipe": "the pipe", "socketpair": "the `socketpair`", "TCP": "the TCP connection",
+                 "same": "all at the same"},
+    ),
+)
 
 
 def a_slow_reader(rng, round):

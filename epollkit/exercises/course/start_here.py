@@ -4,48 +4,61 @@ You have read this far before you tried?  Close this file, try first, then ask f
 """
 
 import os
+import select
 
-from ..scene import Scene, is_empty, wait_until_settled
+from ..question import Question
+from ..scene import Scene
 from ..task import Task
 
-QUESTIONS = ()
+QUESTIONS = (
+    Question(
+        id="two-writes",
+        text="You write into a pipe twice, and ask once. How many events does `poll` return?",
+        why=lambda count: {
+            0: "Nothing lay in the pipe when `poll` looked.",
+            1: "An event is an answer about one registration: there is something to read. It does not count the writes.",
+        }.get(count, "More than one registration had something to say: one event for each."),
+        choices={0: "none", 1: "one", 2: "two"},
+    ),
+    Question(
+        id="half-read",
+        text="Six bytes lie in the pipe. You ask, read three of them, and ask again. What does the second `poll` return?",
+        why=lambda is_same: "Three bytes are left. You asked whether there is something to read: there is." if is_same
+            else "Nothing was left to read, or you had asked to be told of news only.",
+        choices={True: "the same event once more", False: "nothing, because you were told already"},
+    ),
+)
 
 
-def a_writer_in_pieces(rng, round):
-    """A writer sends some pieces, each when the one before has been taken, and closes its end."""
+def a_pipe_with_or_without(rng, round):
+    """A pipe that is empty, or holds some bytes, or held some that were read again."""
     r, w = os.pipe()
-    pieces = [rng.randbytes(size) for size in (rng.randint(1, 40), 1024, rng.randint(200, 900), rng.randint(1, 99))]
-
-    def part(scene, attempt):
-        for piece in pieces:
-            wait_until_settled(scene, attempt, lambda: is_empty(r))
-            if not attempt.is_over:
-                os.write(w, piece)
-        wait_until_settled(scene, attempt, lambda: is_empty(r))
-        scene.close(w)
-
-    return Scene({"r": r, "w": w}, (r,), b"".join(pieces), part, "writer")
+    size = rng.randint(1, 4000)
+    if round:
+        os.write(w, rng.randbytes(size))
+    if round == 2:
+        os.read(r, size)
+    waiting = f"{size:,} bytes waited in r" if round == 1 else "nothing waited in r"
+    return Scene({"r": r, "w": w}, (r,), round == 1, lambda scene, attempt: None, "nobody", case=waiting, is_untouched=True)
 
 
-def read_everything(r):
-    pieces = []
-    while piece := os.read(r, 4096):
-        pieces.append(piece)
-    return b"".join(pieces)
+def is_readable(r):
+    with select.epoll() as ep:
+        ep.register(r, select.EPOLLIN)
+        return bool(ep.poll(0))
 
 
 TASKS = (
     Task(
-        id="read-everything",
-        title="Read a stream until its end",
-        text="Complete read_everything(r): r is the read end of a pipe. Return every byte that comes, in one bytes "
-             "object, when the stream has ended.",
-        stub='def read_everything(r):\n    """Return all bytes that come from r, until its end."""\n    ...\n',
-        wanted="every byte of the stream, in order, and one call that finds the end",
-        hint="One read returns what is there, not what is still to come. What does a read return at the end?",
-        further_hint="Read in a loop, and collect the pieces. A short piece is no end. The end is a read that returns b'': "
-                     "then leave the loop.",
-        set_up=a_writer_in_pieces,
-        solution=read_everything,
+        id="is-readable",
+        title="Ask, and take nothing",
+        text="Complete is_readable(r): r is the read end of a pipe. Return True if there is something to read now, else "
+             "False. Do not wait, take nothing out, leave nothing open.",
+        stub='def is_readable(r):\n    """Return whether r has something to read now."""\n    ...\n',
+        wanted="the right answer at once, with nothing taken out of the pipe and nothing left open",
+        hint="An epoll that you make for this one question will do. How long does its poll wait, if you do not say?",
+        further_hint="Create an epoll in a with block, register r for EPOLLIN, and call poll(0). An empty list means: no.",
+        set_up=a_pipe_with_or_without,
+        solution=is_readable,
     ),
 )

@@ -6,10 +6,42 @@ You have read this far before you tried?  Close this file, try first, then ask f
 import os
 import select
 
+from ..question import Question
 from ..scene import Scene, is_empty, wait_until_settled
 from ..task import Task
 
-QUESTIONS = ()
+QUESTIONS = (
+    Question(
+        id="nothing-to-read",
+        text="B reads from a non-blocking pipe in which there is nothing, and A may still write. What does `os.read` do?",
+        why=lambda value: "An answer at once was promised, and there is none: the error EAGAIN says 'not yet'."
+            if value == "BlockingIOError" else "Nothing will come any more: that is the end, and no error.",
+        choices={"b''": "return `b''`", "None": "return `None`", "BlockingIOError": "raise `BlockingIOError`"},
+    ),
+    Question(
+        id="second-door",
+        text="B sleeps in `os.read(r1, 64)`. A puts a parcel at the second door, `r2`. What does B do?",
+        why=lambda is_asleep: "A read sleeps at one stream, and only that one wakes it." if is_asleep
+            else "The bytes came to the stream at which it slept.",
+        choices={False: "wake up and find it", True: "sleep on"},
+    ),
+)
+
+
+def a_writer_in_pieces(rng, round):
+    """A writer sends some pieces, each when the one before has been taken, and closes its end."""
+    r, w = os.pipe()
+    pieces = [rng.randbytes(size) for size in (rng.randint(1, 40), 1024, rng.randint(200, 900), rng.randint(1, 99))]
+
+    def part(scene, attempt):
+        for piece in pieces:
+            wait_until_settled(scene, attempt, lambda: is_empty(r))
+            if not attempt.is_over:
+                os.write(w, piece)
+        wait_until_settled(scene, attempt, lambda: is_empty(r))
+        scene.close(w)
+
+    return Scene({"r": r, "w": w}, (r,), b"".join(pieces), part, "writer")
 
 
 def two_writers(rng, round):
@@ -26,6 +58,13 @@ def two_writers(rng, round):
     return Scene({"r1": r1, "w1": w1, "r2": r2, "w2": w2}, (r1, r2), parcel, part, "courier")
 
 
+def read_everything(r):
+    pieces = []
+    while piece := os.read(r, 4096):
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
 def first_of_two(r1, r2):
     with select.epoll() as ep:
         ep.register(r1, select.EPOLLIN)
@@ -35,6 +74,19 @@ def first_of_two(r1, r2):
 
 
 TASKS = (
+    Task(
+        id="read-everything",
+        title="Read a stream until its end",
+        text="Complete read_everything(r): r is the read end of a pipe. Return every byte that comes, in one bytes "
+             "object, when the stream has ended.",
+        stub='def read_everything(r):\n    """Return all bytes that come from r, until its end."""\n    ...\n',
+        wanted="every byte of the stream, in order, and one call that finds the end",
+        hint="One read returns what is there, not what is still to come. What does a read return at the end?",
+        further_hint="Read in a loop, and collect the pieces. A short piece is no end. The end is a read that returns b'': "
+                     "then leave the loop.",
+        set_up=a_writer_in_pieces,
+        solution=read_everything,
+    ),
     Task(
         id="first-of-two",
         title="Wait at two doors at once",

@@ -92,6 +92,7 @@ class Visit:
         elif found["settled"] == "in vain" and any(call.name == "epoll.poll" for call in self.own[-AGAIN:]):
             said.append("the server spins: it asks poll again and again, and nothing changes")
         elif found["settled"] == "in vain" and last:
+            last = next((call for call in reversed(self.own) if call.name in READS and call.end_ns is not None), last)
             end = " after the end" if last.name in READS and not last.error else ""
             said.append(f"the server hangs: it calls {spell(last)} again and again{end}, and never comes back to poll")
         elif found["settled"] == "late":

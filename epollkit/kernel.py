@@ -209,7 +209,8 @@ def other_ends() -> dict[int, int]:
             if who.kind == "pipe" and who.readable != who.writable:
                 own, other = (who.text, who.readable), (who.text, who.writable)
             elif who.kind == "tcp":
-                own, other = addresses(number)
+                own = addresses(number)  # both: all that a listener has accepted share its own address
+                other = own[::-1]
             elif who.kind == "unix":
                 peers = unix_peers() if peers is None else peers
                 own = inode(number)

@@ -66,6 +66,13 @@ def test_identity(pipe, tcp):
         for one, other in ((r, w), (a.fileno(), b.fileno()), (caller.fileno(), conn.fileno())):
             assert (ends[one], ends[other]) == (other, one)
         assert counter not in ends and server.fileno() not in ends
+        with socket.create_connection(server.getsockname()) as second:  # in the queue, and then accepted
+            assert second.fileno() not in kernel.other_ends()
+            accepted, _ = server.accept()
+            with accepted:
+                ends = kernel.other_ends()
+                assert (ends[second.fileno()], ends[accepted.fileno()]) == (accepted.fileno(), second.fileno())
+                assert (ends[caller.fileno()], ends[conn.fileno()]) == (conn.fileno(), caller.fileno())
     os.close(counter)
     with pytest.raises(OSError):
         kernel.identity(counter)

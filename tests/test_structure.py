@@ -49,8 +49,13 @@ MAY_IMPORT = {
     "explore.buffers_view": "masks kernel ink explore.slots explore.buffers_experiment explore.view",
     "explore.endings_experiment": "masks story",
     "explore.endings_view": "masks story ink explore.endings_experiment explore.view",
-    "explore.__init__": "explore.buffers_view explore.endings_view explore.step_through_view explore.triggers_view "
-                        "explore.waiting_view",
+    "explore.server_clients": "kernel",
+    "explore.server_verdict": "log masks picture story traffic",
+    "explore.server_experiment": "kernel log recorder exercises.apart exercises.runner explore.server_clients "
+                                 "explore.server_verdict",
+    "explore.server_view": "ink explore.server_clients explore.server_experiment explore.view",
+    "explore.__init__": "explore.buffers_view explore.endings_view explore.server_experiment explore.server_view "
+                        "explore.step_through_view explore.triggers_view explore.waiting_view",
     "exercises.question": "",
     "exercises.scene": "kernel",
     "exercises.task": "exercises.scene",

@@ -27,8 +27,8 @@ LIMIT_S = 5.0
 LOOK_MS = 50
 
 
-def run_apart(target, *args) -> str:
-    """Call *target* with *args* in a forked child, and wait until it is gone, at most LIMIT_S seconds.
+def run_apart(target, *args, limit_s=LIMIT_S) -> str:
+    """Call *target* with *args* in a forked child, and wait until it is gone, at most *limit_s* seconds.
 
     Returns ``"ended"``, ``"killed"`` if time was up, or ``"stopped"`` if Ctrl-C came meanwhile.
     """
@@ -38,7 +38,7 @@ def run_apart(target, *args) -> str:
             warnings.simplefilter("ignore", DeprecationWarning)  # fork where there are threads: the child has but one
             child.start()
         try:
-            is_over = is_gone(child.pid, ctrl_c)
+            is_over = is_gone(child.pid, ctrl_c, limit_s)
         finally:
             end(child)
     return "stopped" if ctrl_c.came else "ended" if is_over else "killed"
@@ -65,9 +65,9 @@ class CtrlC:
             signal.signal(signal.SIGINT, self.before)
 
 
-def is_gone(pid, ctrl_c) -> bool:
-    """Wait until the process *pid* is gone; return False if it is not after LIMIT_S seconds, or when Ctrl-C came."""
-    deadline, handle = time.monotonic() + LIMIT_S, os.pidfd_open(pid)
+def is_gone(pid, ctrl_c, limit_s) -> bool:
+    """Wait until the process *pid* is gone; return False if it is not after *limit_s* seconds, or when Ctrl-C came."""
+    deadline, handle = time.monotonic() + limit_s, os.pidfd_open(pid)
     try:
         asking = select.poll()
         asking.register(handle, select.POLLIN)

@@ -5,8 +5,10 @@
 
 from .buffers_view import buffers
 from .endings_view import endings
+from .server_experiment import visit
+from .server_view import server
 from .step_through_view import step_through
 from .triggers_view import triggers
 from .waiting_view import waiting
 
-__all__ = ["buffers", "endings", "step_through", "triggers", "waiting"]
+__all__ = ["buffers", "endings", "server", "step_through", "triggers", "visit", "waiting"]

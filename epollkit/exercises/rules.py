@@ -125,6 +125,15 @@ def returns_the_answer(round):
     return None
 
 
+def waits(round):
+    found = round.found
+    if found["took_s"] >= found["least_s"]:
+        return None
+    last = round.own[-1].index if round.own else None
+    return Finding("wrong", f"your function came back after {found['took_s']:.2f} s, and was to wait for "
+                            f"{found['least_s']:.2f} s: {found['answer']['case']}", last)
+
+
 def returns_bytes(round):
     found = round.found
     if found["answer"] is None and found["received"] is None and found["bytes"] is None:
@@ -212,5 +221,5 @@ def in_words(names) -> str:
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 
-RULES = (comes_back, comes_to_an_end, raises_nothing, closes_only_its_own, returns_the_answer, returns_bytes,
+RULES = (comes_back, comes_to_an_end, raises_nothing, closes_only_its_own, returns_the_answer, waits, returns_bytes,
          takes_nothing, delivers, never_asks_in_vain, leaves_nothing)

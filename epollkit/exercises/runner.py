@@ -68,9 +68,10 @@ class Attempt:
         return time.perf_counter_ns()
 
     def run(self):
-        self.ident = threading.get_ident()
+        self.ident, begin = threading.get_ident(), time.perf_counter()
         try:
-            self.found = {"state": "returned", **describe(self.function(*self.arguments))}
+            value = self.function(*self.arguments)
+            self.found = {"state": "returned", "took_s": time.perf_counter() - begin, **describe(value)}
         except Enough:
             self.found = {"state": "spun"}
         except BaseException as error:
@@ -160,6 +161,7 @@ def run_round(scene, function, deadline, path) -> bool:
         "answer": None if isinstance(scene.wanted, bytes) else {
             "value": scene.wanted, "type": type(scene.wanted).__name__, "shown": repr(scene.wanted), "case": scene.case},
         "is_untouched": scene.is_untouched,
+        "least_s": scene.least_s,
         "received": bytes(scene.received).hex() if scene.is_received else None,
         "gone": [name_of(scene, number) for number in before if after.get(number) != before[number]
                  and number not in scene.ours],

@@ -35,7 +35,7 @@ class Scene:
     `streams`: name → file descriptor.  `arguments` are handed to the attempt.  `wanted` is what is to arrive: bytes in what
     the attempt returns, or, if `is_received`, in `received`; of any other type it is the value to return, and `case` says
     why.  `part`, a function of the scene and the attempt, is what the counterpart does.  `is_untouched`: the attempt is to
-    read nothing.  `ours`: numbers that the counterpart has closed.
+    read nothing.  `least_s`: how long it is to wait, at least.  `ours`: numbers that the counterpart has closed.
     """
 
     streams: dict
@@ -46,6 +46,7 @@ class Scene:
     is_received: bool = False
     case: str = ""
     is_untouched: bool = False
+    least_s: float = 0
     received: bytearray = field(default_factory=bytearray)
     ours: set = field(default_factory=set)
 

@@ -272,7 +272,8 @@ class _Plan:
             said = f"{abs(amount):,}{' B' * (flow.unit == 'bytes')} {'came from' if amount > 0 else 'went'} elsewhere"
             mark(picture.elsewhere, [(position, said, call)], place.x([position]),
                  [max(0, amount, filled.get(position, 0))])
-        lost = {call: f", {amount:,} B discarded" for _, amount, call in flow.discarded}
+        unit = "B" if flow.unit == "bytes" else "waiting"
+        lost = {call: f", {amount:,} {unit} discarded" for _, amount, call in flow.discarded}
         for position, how, stream, call in flow.endings:
             said = f"{story.brief(log.objects[stream].name)} {how}{lost.get(call, '')}"
             mark(picture.closes, [(position, said, call)], place.x([position]))

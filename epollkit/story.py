@@ -136,7 +136,8 @@ def _changes(log, told):
             if (stream, call) not in closed:  # a connection has two directions: say it once
                 closed.add((stream, call))
                 news.append((step, "", f"{log.objects[stream].name} {how}"))
-        news += [(step, "", f"{amount:,} unread bytes discarded") for step, amount, _ in flow.discarded]
+        unread = "unread bytes" if flow.unit == "bytes" else "waiting"
+        news += [(step, "", f"{amount:,} {unread} discarded") for step, amount, _ in flow.discarded]
         for step, level, what in news:
             changes.setdefault(step, []).append((name, level, what))
     return changes

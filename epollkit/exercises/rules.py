@@ -178,6 +178,14 @@ def place_of_loss(round, same):
     return place
 
 
+def returns_the_reply(round):
+    reply, got = round.found["reply"], round.found["bytes"]
+    if reply is None or got == reply:
+        return None
+    return Finding("wrong", f"the other end replied {bytes.fromhex(reply)!r}, and your function returned "
+                            f"{round.found['shown']}", round.own[-1].index if round.own else None)
+
+
 def never_asks_in_vain(round):
     at = first_in_vain(round)
     if at is None:
@@ -222,4 +230,4 @@ def in_words(names) -> str:
 
 
 RULES = (comes_back, comes_to_an_end, raises_nothing, closes_only_its_own, returns_the_answer, waits, returns_bytes,
-         takes_nothing, delivers, never_asks_in_vain, leaves_nothing)
+         takes_nothing, delivers, returns_the_reply, never_asks_in_vain, leaves_nothing)

@@ -162,6 +162,7 @@ def run_round(scene, function, deadline, path) -> bool:
             "value": scene.wanted, "type": type(scene.wanted).__name__, "shown": repr(scene.wanted), "case": scene.case},
         "is_untouched": scene.is_untouched,
         "least_s": scene.least_s,
+        "reply": None if scene.reply is None else scene.reply.hex(),
         "received": bytes(scene.received).hex() if scene.is_received else None,
         "gone": [name_of(scene, number) for number in before if after.get(number) != before[number]
                  and number not in scene.ours],

@@ -35,7 +35,8 @@ class Scene:
     `streams`: name → file descriptor.  `arguments` are handed to the attempt.  `wanted` is what is to arrive: bytes in what
     the attempt returns, or, if `is_received`, in `received`; of any other type it is the value to return, and `case` says
     why.  `part`, a function of the scene and the attempt, is what the counterpart does.  `is_untouched`: the attempt is to
-    read nothing.  `least_s`: how long it is to wait, at least.  `ours`: numbers that the counterpart has closed.
+    read nothing.  `least_s`: how long it is to wait, at least.  `reply`: what the counterpart
+    answers in the end, and the attempt is to return.  `ours`: numbers that the counterpart has closed.
     """
 
     streams: dict
@@ -47,6 +48,7 @@ class Scene:
     case: str = ""
     is_untouched: bool = False
     least_s: float = 0
+    reply: bytes | None = None
     received: bytearray = field(default_factory=bytearray)
     ours: set = field(default_factory=set)
 

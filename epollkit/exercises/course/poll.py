@@ -14,7 +14,7 @@ QUESTIONS = (
     Question(
         id="three-times-one",
         text="A byte lies in the pipe, and nobody reads it. You call `poll(1)` three times. How long does that take?",
-        why=lambda seconds: "The timeout bounds the waiting, and there was nothing to wait for: the byte was there each time."
+        why=lambda seconds: "The timeout bounds the waiting, and the byte was there each time: nothing to wait for."
             if not seconds else "Nothing was ready, so each call waited until its time was up.",
         choices={0: "no time at all", 1: "about one second", 3: "about three seconds"},
     ),
@@ -63,8 +63,9 @@ TASKS = (
     Task(
         id="first-ready",
         title="The first that is ready",
-        text="Complete first_ready(fds, timeout): a list of read ends of pipes, and seconds. Return the one that has something "
-             "to read; sleep until one has. Return None if none has within timeout. Take nothing out, leave nothing open.",
+        text="Complete first_ready(fds, timeout): a list of read ends of pipes, and seconds. Return the one that has "
+             "something to read; sleep until one has. Return None if none has within timeout. Take nothing out, leave "
+             "nothing open.",
         stub='def first_ready(fds, timeout):\n'
              '    """Return the one of fds that has something to read, or None after timeout seconds."""\n    ...\n',
         wanted="the number of the pipe that is ready, or None when time is up, and no call that asks in vain",

@@ -75,7 +75,10 @@ MAY_IMPORT = {
     "exercises.judge": "exercises.apart exercises.course.__init__ exercises.kept exercises.rules exercises.runner "
                        "exercises.task exercises.verdict",
     "exercises.prediction": "explore.view exercises.course.__init__ exercises.kept exercises.question exercises.verdict",
-    "exercises.__init__": "exercises.judge exercises.prediction exercises.kept exercises.verdict",
+    "exercises.quiz_programs": "masks",
+    "exercises.quiz_questions": "kernel masks log recorder exercises.quiz_programs",
+    "exercises.quiz_view": "masks explore.step_through_view explore.view exercises.quiz_questions",
+    "exercises.__init__": "exercises.judge exercises.prediction exercises.kept exercises.quiz_view exercises.verdict",
 }
 DRAWING = {"axis", "lanes", "ink", "picture", "steps"}
 
@@ -83,7 +86,7 @@ DRAWING = {"axis", "lanes", "ink", "picture", "steps"}
 def may_bring(module):
     """Return which libraries of others a module may import."""
     drawing, page = {"matplotlib", "numpy"}, {"ipywidgets", "IPython"}
-    is_view = (module.startswith("explore.") and module.endswith("view")) or module == "exercises.prediction"
+    is_view = (module.startswith(("explore.", "exercises.")) and module.endswith("view")) or module == "exercises.prediction"
     if module == "exercises.kept":
         return {"platformdirs"}
     return drawing | page if is_view else drawing if module in DRAWING else set()

@@ -158,17 +158,17 @@ class Explorable:
             self.release()
             if _shown.get(self._key) is self:
                 del _shown[self._key]
-            _close_all(self.widget)
+            close_all(self.widget)
             for part in self.parts:
                 part.close()
 
 
-def _close_all(widget):
+def close_all(widget):
     """Close a widget and all those inside it, with their layouts and styles: each of them would stay for ever."""
     if widget is None:
         return
     for child in getattr(widget, "children", ()):
-        _close_all(child)
+        close_all(child)
     for part in (getattr(widget, "layout", None), getattr(widget, "style", None), widget):
         if hasattr(part, "close"):
             part.close()

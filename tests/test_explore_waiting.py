@@ -224,7 +224,7 @@ def test_the_chart_of_tries_that_lie_anywhere():
 
 def test_tries_of_a_kind_that_lie_together_share_a_name(monkeypatch):
     names = []
-    monkeypatch.setattr(waiting_view, "_name", lambda *group: names.append((group[4], group[6])))
+    monkeypatch.setattr(waiting_view, "_name", lambda *group: names.append((group[4], group[6])) or [])
     draw([invented(1), invented(2), invented(3, streams=2), invented(4, delay_ns=10**8), invented(5)])
     assert names == [(("epoll", None, 1), [1, 2, 5]), (("epoll", None, 2), [3]), (("epoll", None, 1), [4])]
 

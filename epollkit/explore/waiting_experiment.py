@@ -34,7 +34,7 @@ WAYS = ("blocking", "busy polling", "epoll")
 INTERVALS_MS = (0, 0.1, 1, 5, 10, 20, 50)
 KEPT, PARCEL = 12, b"parcel"
 #: Seconds until the courier comes (again), between these two: as far apart as the longest pause.
-MEANS_TO = 0.03, 0.08
+MEANS_TO = 0.01, 0.06
 
 
 class Try(NamedTuple):

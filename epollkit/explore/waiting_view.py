@@ -1,10 +1,14 @@
 """waiting(): the tries as a chart of delay against cost, as a list, as words, and the controls to make more."""
 
 import math
+from functools import lru_cache
 from io import BytesIO
 
 import ipywidgets
+from matplotlib.artist import Artist
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 
 from ..ink import BUFFER, EDGE, EVENT, FAINT, INK, PAPER, RULE, WIDTH, measure
 from ..story import count
@@ -58,14 +62,11 @@ def verdict(one) -> str:
     return " ".join(said)
 
 
-def draw(tries) -> bytes:
-    """Draw the chart of *tries*, as PNG: delay across, processor time upward, both in powers of ten."""
-    points = [(math.log10(max(one.delay_ns, 1) / 1e3), math.log10(max(one.cpu_ns, 1) / 1e3)) for one in tries]
+@lru_cache(maxsize=8)
+def _board(x0, x1, y0, y1):
+    """Draw what all charts over these powers of ten share; return the axes, the pixels, and the room that words take."""
     wide, high = WIDTH - LEFT - RIGHT, HEIGHT - TOP - FOOT
-    (x0, x1), (y0, y1) = ((min(DECADES[0], *map(math.floor, found)), max(DECADES[1], *map(math.ceil, found)))
-                          for found in (zip(*points, strict=True) if points else (DECADES, DECADES)))
-    places = [((x - x0) / (x1 - x0) * wide, (y - y0) / (y1 - y0) * high) for x, y in points]
-    figure = Figure(figsize=(WIDTH, HEIGHT), facecolor=PAPER)
+    canvas = FigureCanvasAgg(figure := Figure(figsize=(WIDTH, HEIGHT), facecolor=PAPER, dpi=120))
     axes = figure.add_axes((LEFT / WIDTH, FOOT / HEIGHT, wide / WIDTH, high / HEIGHT))
     corner = [[(0.34, 0.65, 0.86, 0.6 * max(0, 1 - math.hypot(x, y) / 15) ** 2) for x in range(16)] for y in range(16)]
     axes.imshow(corner, extent=(0, 0.6 * wide, 0, 0.8 * high), origin="lower", aspect="auto", interpolation="bilinear")
@@ -77,33 +78,55 @@ def draw(tries) -> bytes:
     axes.tick_params(length=0, colors=INK, labelsize=8.5, pad=5)
     axes.spines[:].set_color(RULE)
     axes.set(xlabel="how long the parcel lay there  (later →)", ylabel="processor time  (dearer →)")
-    taken = [(x - 0.09, x + 0.09, y - 0.09, y + 0.09) for x, y in places]
+    taken = []
     for x, y, side, text in ((0.06, 0.10, "left", "soon and cheap"), (wide - 0.06, 0.10, "right", "late"),
                              (0.06, high - 0.10, "left", "dear"), (wide - 0.06, high - 0.10, "right", "late and dear")):
         axes.text(x, y, text, ha=side, va="center", fontsize=8.5, color=FAINT, style="italic")
         _take(taken, x, y, side, text)
-    axes.text(wide / 2, high / 2, "" if tries else PRESS, ha="center", va="center", fontsize=11, color=INK)
-    marks, x = [(one.way, one.streams, *place) for one, place in zip(tries, places, strict=True)], 0.1
+    x = 0.1
     for way, streams, text in (*((way, 1, way) for way in WAYS), ("epoll", 2, "with a ring, ×2: two streams")):
-        marks.append((way, streams, x, high + 0.2))
+        _mark(axes, way, streams, x, high + 0.2)
         axes.text(x + 0.14, high + 0.2, text, va="center", fontsize=8.5, color=INK)
         x += measure(text, 8.5)[0] + 0.5
-    for way, (shape, color) in LOOKS.items():
-        for found, look in ((marks, {"s": 42, "color": color, "edgecolor": PAPER, "linewidth": 0.6}),
-                            ([mark for mark in marks if mark[1] == 2], {"s": 120, "facecolor": "none", "edgecolor": color})):
-            found = [mark[2:] for mark in found if mark[0] == way]
-            axes.scatter([x for x, _ in found], [y for _, y in found], marker=shape, clip_on=False, zorder=4, **look)
+    canvas.draw()
+    return axes, canvas.copy_from_bbox(figure.bbox), taken
+
+
+def draw(tries) -> bytes:
+    """Draw the chart of *tries*, as PNG: delay across, processor time upward, both in powers of ten."""
+    points = [(math.log10(max(one.delay_ns, 1) / 1e3), math.log10(max(one.cpu_ns, 1) / 1e3)) for one in tries]
+    (x0, x1), (y0, y1) = ((min(DECADES[0], *map(math.floor, found)), max(DECADES[1], *map(math.ceil, found)))
+                          for found in (zip(*points, strict=True) if points else (DECADES, DECADES)))
+    axes, board, words = _board(x0, x1, y0, y1)
+    (wide, high), canvas = (axes.get_xlim()[1], axes.get_ylim()[1]), axes.figure.canvas
+    places = [((x - x0) / (x1 - x0) * wide, (y - y0) / (y1 - y0) * high) for x, y in points]
+    taken = [(x - 0.09, x + 0.09, y - 0.09, y + 0.09) for x, y in places] + words
+    artists = [] if tries else [axes.text(wide / 2, high / 2, PRESS, ha="center", va="center", fontsize=11, color=INK)]
     groups = []  # a name for tries of the same kind that lie together
     for one, (x, y) in zip(tries, places, strict=True):
+        artists += _mark(axes, one.way, one.streams, x, y)
         kind = one.way, one.interval_ms, one.streams
         near = [numbers for what, at, numbers in groups if what == kind and math.dist(at, (x, y)) < 0.4]
         if not near:
             groups.append((kind, (x, y), numbers := []))
         (near[0] if near else numbers).append(one.number)
     for group in groups:
-        _name(axes, taken, wide, high, *group)
-    figure.savefig(png := BytesIO(), dpi=120, pil_kwargs={"compress_level": 2})
+        artists += _name(axes, taken, wide, high, *group)
+    canvas.restore_region(board)
+    for artist in sorted(artists, key=Artist.get_zorder):
+        axes.draw_artist(artist)
+        artist.remove()
+    imsave(png := BytesIO(), canvas.buffer_rgba(), format="png", dpi=120, pil_kwargs={"compress_level": 2})
     return png.getvalue()
+
+
+def _mark(axes, way, streams, x, y):
+    """Mark a try, or name its mark in the legend."""
+    shape, color = LOOKS[way]
+    looks = [{"markersize": 6.5, "markerfacecolor": color, "markeredgecolor": PAPER, "markeredgewidth": 0.6}]
+    if streams == 2:
+        looks.append({"markersize": 11, "markerfacecolor": "none", "markeredgecolor": color, "markeredgewidth": 1})
+    return [axes.plot(x, y, shape, clip_on=False, zorder=4, **look)[0] for look in looks]
 
 
 def _take(taken, x, y, side, text):
@@ -125,10 +148,9 @@ def _name(axes, taken, wide, high, kind, place, numbers):
             for side, at in (("left", x + 0.14 + 0.02 * far), ("right", x - 0.14 - 0.02 * far)):
                 fits = 0.08 < y + up < high - 0.08 and (at + length < wide if side == "left" else at - length > 0)
                 if fits and _take(taken, at, y + up, side, text):
-                    if far > 1:
-                        axes.plot([x, at], [y, y + up], color=color, linewidth=0.5, zorder=3)
-                    axes.text(at, y + up, text, ha=side, va="center", fontsize=8.5, color=color)
-                    return
+                    line = axes.plot([x, at], [y, y + up], color=color, linewidth=0.5, zorder=3) if far > 1 else []
+                    return [*line, axes.text(at, y + up, text, ha=side, va="center", fontsize=8.5, color=color, zorder=5)]
+    return []
 
 
 def table(tries) -> str:

@@ -9,19 +9,19 @@ kept = []
 
 
 def with_edges(fds):
-    count, left = 0, len(fds)
+    count, ended = 0, set()
     for fd in fds:
         os.set_blocking(fd, False)
     ep = select.epoll()
     try:
         for fd in fds:
             ep.register(fd, select.EPOLLIN | select.EPOLLET)
-        while left:
+        while len(ended) < len(fds):
             for fd, _ in ep.poll():
                 try:
                     while data := os.read(fd, 512):
                         count += len(data)
-                    left -= 1
+                    ended.add(fd)  # a set: the end may come as an edge of its own, after it was read
                 except BlockingIOError:
                     pass
     finally:

@@ -187,27 +187,30 @@ def returns_the_reply(round):
 
 
 def never_asks_in_vain(round):
-    at = first_in_vain(round)
-    if at is None:
+    run = first_in_vain(round)
+    if not run:
         return None
-    call = round.log[at]
-    if call.name in READS and not call.error:
-        return Finding("wrong", f"your function went on with {spell(call)} after the end", at)
-    return Finding("wrong", f"your function asked again and again while nothing had changed, with {spell(call)}: that is "
-                            "busy polling", at)
+    ended = []
+    for call in run:
+        if call.name in READS and not call.error:
+            if call.stream in ended:
+                return Finding("wrong", f"your function went on with {spell(call)} after the end", call.index)
+            ended.append(call.stream)
+    return Finding("wrong", "your function asked again and again while nothing had changed, with "
+                            f"{spell(run[0])}: that is busy polling", run[0].index)
 
 
 def first_in_vain(round):
-    """Find the first of too many calls in a row that moved nothing and did not sleep; None if there are none."""
+    """List the first calls in a row that moved nothing and did not sleep, if they are too many; else nothing."""
     run = []
     for call in round.own:
         if call.bytes_moved or call.asleep or (call.name == "epoll.poll" and call.may_sleep and not call.events):
             run = []
         elif call.name in READS or call.name in WRITES or call.name == "epoll.poll":
-            run.append(call.index)
+            run.append(call)
             if len(run) > MOST_IN_VAIN:
-                return run[0]
-    return None
+                return run
+    return []
 
 
 def leaves_nothing(round):

@@ -15,6 +15,7 @@ falls into the same moment every time, and who polls busily is caught every time
 *Source:* proc_pid_syscall(5), FIONREAD in pipe(7).
 """
 
+import contextlib
 import os
 import select
 import threading
@@ -95,8 +96,12 @@ def numbers() -> list[int]:
 
 
 def is_empty(*streams) -> bool:
-    """Tell whether nothing waits in any of *streams*."""
-    return not any(map(kernel.bytes_waiting, streams))
+    """Tell whether nothing waits in any of *streams*; in one that the attempt has closed nothing does."""
+    for stream in streams:
+        with contextlib.suppress(OSError):
+            if kernel.bytes_waiting(stream):
+                return False
+    return True
 
 
 def is_full(stream) -> bool:

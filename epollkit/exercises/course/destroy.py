@@ -6,7 +6,6 @@ You have read this far before you tried?  Close this file, try first, then ask f
 import os
 import select
 
-from ... import kernel
 from ..question import Question
 from ..scene import Scene, is_empty, wait_until_settled
 from ..task import Task
@@ -39,7 +38,7 @@ def some_writers(rng, round):
 
     def part(scene, attempt):
         for number, size in enumerate(sizes):
-            wait_until_settled(scene, attempt, lambda: is_empty(*(fd for fd in fds if kernel.inode(fd))))
+            wait_until_settled(scene, attempt, lambda: is_empty(*fds))
             w = pipes[-1 - number % len(pipes)][1]
             if not attempt.is_over:
                 os.write(w, bytes(size))

@@ -9,7 +9,7 @@ import socket
 
 from ... import masks
 from ..question import Question
-from ..scene import Scene, is_empty, wait_until_settled
+from ..scene import Scene, is_empty, nobody_acts, wait_until_settled
 from ..task import Task
 
 IN, HUP = masks.IN, masks.HUP
@@ -40,14 +40,25 @@ QUESTIONS = (
 
 
 def last_words(rng, round):
-    """Pieces come one by one, each when the one before has been taken; with the last of them the other end closes."""
+    """A stream and its end: all of it there before anybody looks, then piece by piece, each when the last was taken.
+
+    Whoever writes and closes does two things, and a reader may wake between them: only what happened before the attempt
+    began is certain to come with the goodbye in one event.
+    """
+    if round == 0:
+        r, w = os.pipe()
+        data = rng.randbytes(rng.randint(4097, 8000))  # more than one read of a page, and it fits in the smallest pipe
+        os.write(w, data)
+        os.close(w)
+        os.set_blocking(r, False)
+        return Scene({"fd": r}, (r,), data, nobody_acts, "nobody")
     if round == 1:
         own, other = socket.socketpair()
         r, w = own.detach(), other.detach()
     else:
         r, w = os.pipe()
     os.set_blocking(r, False)
-    pieces = [rng.randbytes(size) for size in (rng.randint(1, 60), rng.randint(4097, 9000), rng.randint(1, 4000))]
+    pieces = [rng.randbytes(size) for size in (rng.randint(1, 60), rng.randint(4097, 8000), rng.randint(1, 4000))]
 
     def part(scene, attempt):
         for piece in pieces:

@@ -20,6 +20,8 @@ ERRORS = {1: "EPERM", 2: "ENOENT", 4: "EINTR", 9: "EBADF", EAGAIN: "EAGAIN", 12:
           103: "ECONNABORTED", 104: "ECONNRESET", 106: "EISCONN", 107: "ENOTCONN", 110: "ETIMEDOUT",
           111: "ECONNREFUSED", 113: "EHOSTUNREACH", 114: "EALREADY", 115: "EINPROGRESS"}
 KINDS = {"tcp": "TCP socket", "unix": "unix socket", "udp": "UDP socket"}
+#: What ``pipe2`` is given, as the program wrote it.  *Source:* ``include/uapi/asm-generic/fcntl.h``.
+PIPE2_FLAGS = {str(0o4000): "O_NONBLOCK", str(0o2000000): "O_CLOEXEC", str(0o2004000): "O_CLOEXEC|O_NONBLOCK"}
 MAKERS = ("epoll", "pipe", "pipe2", "eventfd", "socket", "socketpair")
 
 
@@ -136,8 +138,8 @@ def _changes(log, told):
             if (stream, call) not in closed:  # a connection has two directions: say it once
                 closed.add((stream, call))
                 news.append((step, "", f"{log.objects[stream].name} {how}"))
-        unread = "unread bytes" if flow.unit == "bytes" else "waiting"
-        news += [(step, "", f"{amount:,} {unread} discarded") for step, amount, _ in flow.discarded]
+        news += [(step, "", f"{count(amount, 'unread byte') if flow.unit == 'bytes' else f'{amount:,} waiting'} discarded")
+                 for step, amount, _ in flow.discarded]
         for step, level, what in news:
             changes.setdefault(step, []).append((name, level, what))
     return changes
@@ -147,11 +149,17 @@ def spell(call) -> str:
     """Spell a call as the program wrote it, with the names of its streams."""
     module, _, method = call.name.partition(".")
     given = [argument(one) for one in call.arguments]
+    if method == "pipe2":
+        given = [PIPE2_FLAGS.get(one, one) for one in given]
     name = call.stream.name if call.stream is not None else "?"
     if method in MAKERS:
         return f"{call.name}({', '.join(given)})"
     if module == "epoll":
         epoll = call.epoll.name if call.epoll is not None else "?"
+        if method == "fromfd":
+            return f"select.epoll.fromfd({epoll})"
+        if call.epoll is not None and call.epoll.kind != "epoll":  # the number that it holds is a stream's by now
+            epoll = f"(an epoll that holds the number of {epoll})"
         if method in ("register", "modify", "unregister"):
             given = [name] + [masks.names(mask) for mask in call.arguments[1:2] if method != "unregister"]
         elif method == "poll":

@@ -123,7 +123,7 @@ def test_a_count_has_no_unit_and_no_buffer_events():
 
 def test_a_long_run_of_the_same_call_is_one_line():
     lines = busy_polling().summary().splitlines()
-    assert lines == ["2,003 calls: 1 thread, 1 pipe.", "  1. os.pipe2(2048) → r, w",
+    assert lines == ["2,003 calls: 1 thread, 1 pipe.", "  1. os.pipe2(O_NONBLOCK) → r, w",
                      "2–2,001. os.read(r, 10) → BlockingIOError (EAGAIN), 2,000 times",
                      "2,002. os.write(w, 7 bytes) → 7   [w → r: 7 bytes, non-empty]",
                      "2,003. os.read(r, 10) → 7 bytes   [w → r: 0 bytes, empty]"]
@@ -238,3 +238,16 @@ def test_peeking_takes_nothing_and_is_not_the_end():
     b.close()
     assert story.details(log[-1], "returned") == ("3 B peeked",)
     assert log.summary().splitlines()[-1] == "  3. b.recv(3) → 3 bytes"
+
+
+def test_an_epoll_that_holds_a_number_of_somebody_else():
+    with epollkit.record() as log:
+        one = select.epoll()
+        two = select.epoll.fromfd(one.fileno())
+        one.close()
+        stranger, w = os.pipe()
+        two.close()
+        os.close(w)
+    lines = log.summary().splitlines()
+    assert lines[2] == "  2. select.epoll.fromfd(one) → one"
+    assert "(an epoll that holds the number of stranger).close()   [w → stranger: stranger closed]" in lines[5]

@@ -117,12 +117,12 @@ def page(lab, browser):
     """A page of its own, 1280 pixels wide; nothing may be wrong on it in the end."""
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
     context.set_default_timeout(1000 * PATIENCE_S)
-    shown = Page(lab, context.new_page())
+    shown, logged = Page(lab, context.new_page()), len(lab.log.read_text())
     yield shown
     shown.shut_down()
     context.close()
     assert shown.said_in_the_console == []
-    assert "Traceback" not in lab.log.read_text()
+    assert "Traceback" not in lab.log.read_text()[logged:]
 
 
 class Page:

@@ -13,7 +13,7 @@ from ..task import Task
 
 def why_so_many(count):
     if count == 3:
-        return "The number in epoll(1) limits nothing: the kernel only looks whether it is positive. Three are ready."
+        return "The number in epoll(1) limits nothing: Python checks that it is positive, and the kernel never sees it. Three are ready."
     return "poll returns what is ready of all that is registered; the number in epoll(1) limits nothing."
 
 
@@ -33,7 +33,7 @@ QUESTIONS = (
     Question("epoll-inside", "`inner` watches `r`, `outer` watches `inner`, and a parcel comes to `r`. What does "
              "`outer.poll(0)` report?", why_that_one,
              {"nothing": "nothing: `outer` knows of no stream", "r": "`r`: that is where the parcel lies",
-              "inner": "`inner`", "error": "it does not come so far: `outer.register(inner)` raises an error"}),
+              "inner": "`inner`", "error": "none of these: `outer.register(inner)` raises an error"}),
 )
 
 

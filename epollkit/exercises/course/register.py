@@ -36,11 +36,11 @@ QUESTIONS = (
     Question("asked-for-nothing", "You register `r`, the read end of a pipe, with the mask 0: you ask for nothing. Then "
              "the writer closes its end. What does `poll(0)` report about `r`?", why_unasked,
              {0: "nothing: nothing was asked for", IN: "`EPOLLIN`: a read would not sleep", HUP: "`EPOLLHUP`",
-              "error": "it does not come so far: `register` raises an error"}),
+              "error": "none of these: `register` raises an error"}),
     Question("no-mask", "`a` and `b` are a `socketpair`, and nobody has written anything. You write "
              "`ep.register(a)`, with no mask at all. What does `ep.poll(0)` report about `a`?", why_at_once,
              {0: "nothing", IN: "`EPOLLIN`", OUT: "`EPOLLOUT`",
-              "error": "it does not come so far: `register` wants a mask"}),
+              "error": "none of these: `register` wants a mask"}),
 )
 
 

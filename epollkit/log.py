@@ -96,7 +96,7 @@ class Line(NamedTuple):
 
 
 class BufferEvent(NamedTuple):
-    """One of the four: `what` is non-empty, empty, full or non-full; `channel` says between whom; `call` caused it."""
+    """One of the four, `what`, in `channel`; `call` shows it: full a write that found no room, non-full one that gets in."""
 
     at_ns: int
     what: str

@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 HOME = NOTEBOOKS / "00-start-here.ipynb"
-HEADING = "### Where each of them is shown"
+HEADING = "### Where each call, mask and error is shown"
 
 #: what is shown → the pattern that finds it in the source of a code cell
 METHODS = {

@@ -196,7 +196,8 @@ def visit_apart(serve, tempers, seed, folder, limit_s):
         found |= {
             "settled": state, "left": sorted(set(streams()) - before),
             "clients": [{"name": one.name, "temper": one.temper, "sent": len(one.sent), "got": len(one.got), "end": one.end,
-                         "same": one.sent.startswith(one.got)} for one in clients],
+                         "same": one.sent.startswith(one.got),
+                         "is_unread": one.sock.fileno() >= 0 and kernel.bytes_waiting(one.sock) > 0} for one in clients],
         }
         log.save(folder / "log")
         (folder / "found").write_text(json.dumps(found))

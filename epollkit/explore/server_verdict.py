@@ -163,7 +163,8 @@ def told(one) -> str:
                                      "resets": "half a line, then it broke off"}[one["temper"]]
     if one["same"] and one["got"] == one["sent"] and one["end"] == "left":
         return f"{one['name']}: {count(one['sent'], 'byte')} sent, the same {one['got']:,} came back"
-    return f"{one['name']}: {count(one['got'], 'byte')} came back" + "; it waits" * (one["end"] == "waits")
+    return f"{one['name']}: has read {count(one['got'], 'byte')}" + ", and more lie there" * one["is_unread"] \
+        + "; it waits" * (one["end"] == "waits")
 
 
 def in_words(names) -> str:

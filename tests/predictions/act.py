@@ -5,7 +5,7 @@ import select
 import socket
 
 
-def goodbye(kind="tcp"):
+def goodbye(kind="unix"):
     if kind == "pipe":
         r, w = os.pipe()
         os.close(w)
@@ -43,6 +43,6 @@ def last_words(data=b"parcel", is_closed=True):
 
 
 RUNS = {
-    "goodbye-by-tcp": [goodbye, lambda: goodbye("unix"), lambda: goodbye("pipe")],
+    "goodbye-of-a-pair": [goodbye, lambda: goodbye("tcp"), lambda: goodbye("pipe")],
     "last-words": [last_words, lambda: last_words(b""), lambda: last_words(is_closed=False)],
 }

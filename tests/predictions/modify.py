@@ -14,7 +14,7 @@ def always_armed(mask=select.EPOLLIN | select.EPOLLOUT):
         ep.register(a, mask)
         while (left := until - time.perf_counter()) > 0:
             count += len(ep.poll(left))
-    return "thousands" if count > 1_000 else "once" if count else "never"
+    return "thousands" if count > 1_000 else "one" if count else "none"
 
 
 def after_unregister(is_closed=False, data=b"parcel"):

@@ -30,7 +30,7 @@ def why_last_words(mask):
 
 
 QUESTIONS = (
-    Question("goodbye-by-tcp", "The client of a TCP connection closes it. You have asked for `EPOLLIN`. What does `poll` "
+    Question("goodbye-of-a-pair", "The other end of a `socketpair` closes. You have asked for `EPOLLIN`. What does `poll` "
              "report?", why_goodbye, {HUP: "`EPOLLHUP`: it has hung up", IN | HUP: "`EPOLLIN` and `EPOLLHUP`",
                                       IN: "`EPOLLIN`: there is something to read", 0: "nothing"}),
     Question("last-words", "The writer of a pipe writes a parcel and closes its end, both before you ask. What does one "

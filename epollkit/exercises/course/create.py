@@ -13,7 +13,7 @@ from ..task import Task
 
 def why_so_many(count):
     if count == 3:
-        return "The number in epoll(1) limits nothing: Python checks that it is positive, and the kernel never sees it. Three are ready."
+        return "The number in epoll(1) limits nothing: Python only looks whether it is positive. Three are ready."
     return "poll returns what is ready of all that is registered; the number in epoll(1) limits nothing."
 
 

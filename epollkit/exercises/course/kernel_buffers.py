@@ -22,15 +22,15 @@ QUESTIONS = (
     ),
     Question(
         id="which-is-full-first",
-        text="You fill three streams, a byte at a time, with nobody reading: a pipe, a `socketpair`, a TCP connection. "
-             "Which of them is full first?",
+        text="You fill three streams with nobody reading: a pipe and a `socketpair` byte by byte, a TCP connection page by "
+             "page, or it would take seconds. Which of them has taken the fewest bytes when it is full?",
         why=lambda name: {
-            "socketpair": "Each write is kept as a packet of its own, and some hundred bytes of bookkeeping count as well.",
+            "socketpair": "Each write is kept as a packet of its own, and hundreds of bytes of bookkeeping count as well.",
             "pipe": "This pipe is small: the kernel gives small ones to a user who has very many.",
             "same": "They took the same number of bytes.",
         }.get(name, "It took the fewest bytes."),
         choices={"pipe": "the pipe", "socketpair": "the `socketpair`", "TCP": "the TCP connection",
-                 "same": "all at the same"},
+                 "same": "all take the same"},
     ),
 )
 

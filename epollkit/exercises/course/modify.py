@@ -15,14 +15,13 @@ from ..task import Task
 QUESTIONS = (
     Question(
         id="always-armed",
-        text="An idle socket is registered for `EPOLLIN` and `EPOLLOUT`. Nobody sends anything. How many times does `poll` "
-             "return within a fifth of a second?",
+        text="An idle socket is registered for `EPOLLIN` and `EPOLLOUT`. Nobody sends anything. How many events does `poll` "
+             "report within a fifth of a second?",
         why=lambda times: {
             "thousands": "There was room to write all the time, so OUT was the case all the time: no poll slept.",
-            "once": "It was the case for one poll only.",
+            "one": "It was the case for one poll only.",
         }.get(times, "Nothing that was asked for was the case: poll slept."),
-        choices={"never": "never: nothing happens", "once": "once: there is room to write",
-                 "thousands": "thousands of times"},
+        choices={"none": "none: nothing happens", "one": "one: there is room to write", "thousands": "thousands"},
     ),
     Question(
         id="after-unregister",

@@ -24,7 +24,8 @@ QUESTIONS = (
              "are reported, all in all?",
         why=lambda count: "Those that were reported go to the end of the queue, so the next call reports others."
             if count > 2 else "No more than that were ready.",
-        choices={2: "two, the same ones each time", 5: "all five: each time others", 4: "four: the third call begins again with the first two"},
+        choices={2: "two, the same ones each time", 5: "all five: each time others",
+                 4: "four: the third call begins again with the first two"},
     ),
 )
 

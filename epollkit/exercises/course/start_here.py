@@ -16,7 +16,7 @@ QUESTIONS = (
         text="You write into a pipe twice, and ask once. How many events does `poll` return?",
         why=lambda count: {
             0: "Nothing lay in the pipe when `poll` looked.",
-            1: "An event is an answer about one registration: there is something to read. It does not count the writes.",
+            1: "An event answers your question about `r`: there is something to read. It does not count the writes.",
         }.get(count, "More than one registration had something to say: one event for each."),
         choices={0: "none", 1: "one", 2: "two"},
     ),

@@ -178,7 +178,9 @@ class _Account:
             return
         self.sleeping.append(call)
         ended = self.traffic.ends[call]
-        for since, until, waiting, _ in self.traffic.notes:
+        notes = self.traffic.notes  # in the order of their ends
+        for at in range(bisect_right(notes, self.traffic.starts[call], key=itemgetter(1)), len(notes)):
+            since, until, waiting, _ = notes[at]
             if since > self.traffic.starts[call]:
                 if ended == STILL_IN_CALL or until < ended:
                     self.pull(waiting - self.level, [call])

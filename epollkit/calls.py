@@ -118,6 +118,10 @@ def follow_from(streams, index, args, result, error, frame):
     return None if error else head(result[0])
 
 
+#: These look only at what the call brought, not at the recording: they are asked even when the block is just over.
+LOOKS_AT_DATA = (follow_into, follow_from)
+
+
 def follow_sendall(streams, index, args, result, error, frame):
     if error and index >= 0:  # how much of it went in, only the kernel knows
         streams.ask_around(streams.things[index])
@@ -180,6 +184,8 @@ def follow_accept(streams, index, args, result, error, frame):
     thing = streams.open(streams.things[index].kind, result[0], frame, 0, role="accepted",
                          timeout=_socket.getdefaulttimeout())
     streams.accepted(thing, streams.things[index])
+    if thing.other_end is None:  # who called is not in the recording: what it has sent was there before
+        thing.start_level = kernel.level(result[0])
     return (thing.index,)
 
 
@@ -197,6 +203,7 @@ def follow_listen(streams, index, args, result, error, frame):
 def follow_close(streams, index, args, result, error, frame):
     """Tell whether this close was the one that closed: sockets and epolls may be closed again, or have been detached."""
     by = None if isinstance(args[0], int) else id(args[0])
+    streams.ending.discard(index)
     if error or index < 0 or streams.gone.get(by) == index:
         return None
     streams.close(index, by)

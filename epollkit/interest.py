@@ -21,6 +21,9 @@ from .traffic import REGISTERING, STILL_IN_CALL
 
 def replay(log, epoll, at_ns=None, step=None) -> dict:
     """Return what *epoll* watched at *at_ns*, or after *step* (by default at the end): {(number, stream or None): mask}."""
+    if epoll.kind != "epoll":
+        raise ValueError(f"{epoll.name} is a {epoll.kind}: only an epoll has an interest list; this log knows "
+                         f"{', '.join(one.name for one in log.epolls) or 'none'}")
     columns, until = log.columns(), (inf if at_ns is None else at_ns, inf if step is None else step)
     description = [one.description for one in log.objects]
     listed = {(number, description[stream] if stream is not None else None): mask

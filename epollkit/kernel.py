@@ -245,11 +245,18 @@ def bytes_waiting(stream) -> int:
 
 
 def level(number: int) -> int:
-    """Count what waits in the stream *number* as `bytes_waiting` does; 0 for a stream of a kind that is not counted."""
+    """Count what waits in the stream *number* as `bytes_waiting` does, at a TCP listener the connections.
+
+    0 for a stream of a kind that is not counted.  *Source:* tcp(7), TCP_INFO: ``tcpi_unacked`` of a listening socket.
+    """
     try:
         return bytes_waiting(number)
     except OSError:
-        return 0
+        try:
+            with _borrowed(number) as sock:
+                return struct.unpack_from("I", sock.getsockopt(_socket.IPPROTO_TCP, _socket.TCP_INFO, 28), 24)[0]
+        except OSError:
+            return 0
 
 
 def bytes_unsent(stream) -> int:

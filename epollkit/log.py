@@ -234,7 +234,9 @@ class Log(Sequence):
         arguments = self._columns["arguments"][i]
         if self._columns["name"][i] in CONNECTS or not arguments:
             return 1
-        first = arguments[0]
+        first, moved = arguments[0], self._columns["moved"][i]
+        if moved and self._object(self._columns["stream"][i]).kind == "eventfd":  # eight bytes that stand for a number
+            return moved
         return len(first) if first.__class__ is bytes else first[0] if first.__class__ is tuple else first
 
     def was_cut_short(self, i):
@@ -307,7 +309,7 @@ class Log(Sequence):
         Returns {(number, stream or None): mask} as the kernel would list it: with ERR and HUP added, without them and
         without any condition where a one-shot entry has fired, with the ghosts that a dup keeps alive.
 
-        *Source:* epoll(7), "Will closing a file descriptor cause it to be removed"; ep_show_fdinfo().
+        Raises ValueError if *epoll* is none.  *Source:* epoll(7), "Will closing a file descriptor cause it to be removed".
         """
         return replay(self, self.find(epoll), at_ns, step)
 

@@ -18,6 +18,7 @@ import threading
 import time
 from bisect import bisect_right
 from itertools import repeat
+from operator import index as as_number
 from operator import itemgetter
 
 from . import kernel
@@ -62,6 +63,8 @@ def freeze(recorder):
     log.remarks = [f"{names[index]} was closed by a call that was not seen (by C code, or when its object was dropped)."
                    for index in sorted(streams.unseen) if not streams.things[index].internal]
     log.remarks += dict.fromkeys(recorder.remarks)
+    for worked_out in ("traffic", "asleep", "steps", "flows", "flows_by_step"):  # somebody asked too early
+        vars(log).pop(worked_out, None)
     log.is_complete = True
 
 
@@ -72,7 +75,8 @@ def collect(recorder):
     while True:
         upto = len(entries)
         last = dict(zip(entries[0:upto:FIELDS], entries[1:upto:FIELDS], strict=True))
-        still_in = [entry for entry in list(recorder.inside.values()) if last.get(entry[0]) != entry[1]]
+        still_in = [entry for entry in list(recorder.inside.values()) if last.get(entry[0]) != entry[1]
+                    and not _is_written(entries, upto, entry)]
         alive = {thread.native_id for thread in threading.enumerate()} - {threading.get_native_id()}
         awake = [entry for entry in still_in if _is_awake(recorder, entry, alive)]
         if not awake or time.monotonic() > deadline:
@@ -83,6 +87,18 @@ def collect(recorder):
     # Of this very thread, too, a call may be on record as begun only: Ctrl-C came before it was written down.
     here = threading.get_native_id()
     return rows, awake + [entry for entry in still_in if recorder.threads[entry[0]][0] == here]
+
+
+def _is_written(entries, upto, entry):
+    """Tell whether a call is on record already: a signal handler's, made in the middle of another call of its thread."""
+    starts, at = entries[1:upto:FIELDS], -1
+    try:
+        while True:
+            at = starts.index(entry[1], at + 1)
+            if entries[at * FIELDS] == entry[0] and entries[at * FIELDS + 3] == entry[3]:
+                return True
+    except ValueError:
+        return False
 
 
 def _is_awake(recorder, entry, alive):
@@ -102,7 +118,7 @@ def fill(columns, rows, things, sources, before):
     threads, starts, ends, names, streams, codes, lastis, arguments, results = map(list, zip(*rows, strict=True))
     nothing = [0] * len(rows)
     epolls, errors, errnos, sleeps, moved = [-1] * len(rows), [None] * len(rows), nothing[:], nothing[:], nothing[:]
-    made, closed, registered, polls, shared = {}, {}, {}, [], {}
+    made, closed, registered, polls, shared, connected = {}, {}, {}, [], {}, set()
     for call, (name, index, kept, result) in enumerate(zip(names, streams, arguments, results, strict=True)):
         if failed := result.__class__ is Failure:
             errors[call], errnos[call], result = result[:2], result[2], None
@@ -112,12 +128,17 @@ def fill(columns, rows, things, sources, before):
                 sleeps[call] = _may_sleep(thing, name, starts[call], kept)
             if ends[call] != STILL_IN_CALL and (not failed or name in CONNECTS):
                 moved[call] = _moved(name, kept, result, errnos[call], thing)
+            if name in CONNECTS and moved[call]:
+                if index in connected or (failed and not errnos[call]):  # asked again; or it timed out
+                    moved[call] = 0
+                else:
+                    connected.add(index)
         elif name in OF_EPOLLS:
             epolls[call], streams[call] = index, -1
             if name == "epoll.poll":
                 timeout, *most = kept or (None,)
                 kept = (-1 if timeout is None else timeout, *(most or (-1,)))
-                sleeps[call] = kept[0] <= -0.001 or kept[0] > 0  # what is above −1 ms is rounded up to 0
+                sleeps[call] = bool(kept[0] <= -0.001 or kept[0] > 0)  # what is above −1 ms is rounded up to 0
                 if result:
                     polls.append(call)
             elif name in REGISTERING and kept:
@@ -159,8 +180,14 @@ def fill(columns, rows, things, sources, before):
 
 def _plain(arguments, shared):
     """Make plain data of the arguments of a call; equal ones are kept once."""
-    plain = tuple(one if isinstance(one, (int, float, bytes, str, tuple, type(None))) else repr(one) for one in arguments)
+    plain = tuple(map(_plain_one, arguments))
     return shared.setdefault(plain, plain)
+
+
+def _plain_one(one):
+    if isinstance(one, (int, float, bytes, str, tuple, type(None))):
+        return one
+    return as_number(one) if hasattr(type(one), "__index__") else repr(one)
 
 
 def _gone(things):
@@ -220,13 +247,15 @@ def _moved(name, kept, result, errno, thing):
     amount = result if isinstance(result, int) else _length(result)
     if flags := _flags(name, kept):
         if flags & socket.MSG_OOB:  # the urgent byte travels beside the stream
-            return amount - 1 if name in WRITES else 0
+            return max(amount - 1, 0) if name in WRITES else 0
         if flags & socket.MSG_PEEK:
             return 0
     return amount
 
 
 def _length(data):
+    if data is None:  # what came could not be looked at; a remark says so
+        return 0
     return len(data) if isinstance(data, bytes) else data[0]
 
 

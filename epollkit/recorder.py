@@ -25,13 +25,14 @@ import time
 from operator import index as as_number
 
 from . import kernel
-from .calls import HEAD, Failure, shortened, table
+from .calls import HEAD, LOOKS_AT_DATA, Failure, shortened, table
 from .log import Log
 from .merge import freeze
 from .scope import Streams
 from .traffic import STILL_IN_CALL, WRITES
 
 _active = None
+_entering = threading.Lock()  # held while a block makes sure that it is the only one
 _hooked = False
 _MISSING = object()
 
@@ -76,29 +77,33 @@ class Recorder:
 
     def __enter__(self):
         global _active, _hooked
-        if _active is not None:
-            raise RuntimeError(f"record() inside record(): {_active.where} records already, and two would each see half. "
-                               "End that with block first.")
-        if self.log.is_complete:
-            raise RuntimeError("this recording has been made: call record() again for another one")
         caller = sys._getframe(1)
         filename = caller.f_code.co_filename
         self.where = f"line {caller.f_lineno} of {'a cell' if 'ipykernel' in filename else os.path.basename(filename)}"
-        self.streams.learners.add(filename)
-        self.log.header |= {"wall_clock_s": time.time(), "start_ns": self.clock(), "kernel": platform.release(),
-                            "python": platform.python_version(), "page_size": os.sysconf("SC_PAGESIZE")}
-        for name, one in self.named:
-            thing = self.streams.things[self.streams.find(kernel.number_of(one), caller)]
-            thing.given_name = name or thing.given_name
-        if not _hooked:
-            os.register_at_fork(after_in_child=_restore_in_child)
-            _hooked = True
-        _active = self
+        is_ours = False
         try:
+            with _entering:
+                if _active is not None:
+                    raise RuntimeError(f"record() inside record(): {_active.where} records already, and two would each "
+                                       "see half. End that block first.")
+                if self.log.is_complete:
+                    raise RuntimeError("this recording has been made: call record() again for another one")
+                is_ours = True
+                _active = self
+            self.streams.learners.add(filename)
+            self.log.header |= {"wall_clock_s": time.time(), "start_ns": self.clock(), "kernel": platform.release(),
+                                "python": platform.python_version(), "page_size": os.sysconf("SC_PAGESIZE")}
+            for name, one in self.named:
+                thing = self.streams.things[self.streams.find(kernel.number_of(one), caller)]
+                thing.given_name = name or thing.given_name
+            if not _hooked:
+                os.register_at_fork(after_in_child=_restore_in_child)
+                _hooked = True
             for row in table(self.streams):
                 self.replace(row)
         except BaseException:
-            self.restore()
+            if is_ours:
+                self.restore_all()
             raise
         return self.log
 
@@ -107,7 +112,7 @@ class Recorder:
         try:
             self.guarded(self.streams.ask_all)
         finally:
-            self.restore()
+            self.restore_all()
         if len(self.entries) != seen:
             self.remarks.append("Other threads were still making calls when the block ended; what they did later is not "
                                 "in the log.")
@@ -129,6 +134,13 @@ class Recorder:
             raise RuntimeError(f"record() cannot watch {row.name}: Python {platform.python_version()} does not let it be "
                                "replaced. Use the Python version that environment.yml names.") from None
 
+    def restore_all(self):
+        """Put every original back, even if Ctrl-C comes meanwhile: then a second time finishes what the first began."""
+        try:
+            self.restore()
+        finally:
+            self.restore()
+
     def restore(self):
         """Put every original back.  May be called again at any time, a second Ctrl-C included."""
         global _active
@@ -147,7 +159,8 @@ class Recorder:
         """Return a function that calls *original*, with the arguments as they came, and writes the call down."""
         name, keep, follow, number_of = row.name, row.keep, row.follow, row.number_of
         writes, sends = name in WRITES, row.sends
-        by_number, learners, writing = self.streams.by_number, self.streams.learners, self.streams.writing
+        by_number = {} if row.makes else self.streams.by_number  # what makes something new is on nothing: eventfd(3)
+        learners, writing = self.streams.learners, self.streams.writing
         inside, local, write_down = self.inside, self.local, self.entries.extend
         clock, getframe = self.clock, sys._getframe
 
@@ -227,9 +240,9 @@ class Recorder:
                 return None  # a new object for a number that exists
             return -1 if self.streams.is_programs(frame) else None
         try:
-            subject = args[0] if args else next(iter(kwargs.values()))
+            subject = args[0] if args else kwargs[next(iter(row.parameters))]
             number = as_number(subject) if row.number_of is None else row.number_of(subject)
-        except (TypeError, StopIteration):
+        except (TypeError, StopIteration, KeyError):
             return None  # wrong arguments: the call itself says so
         except ValueError:
             number = -1  # a closed epoll
@@ -247,7 +260,7 @@ class Recorder:
 
     def guarded(self, what, *args):
         """Call a function of ours.  If it fails, that is for the log to say and not for the program to suffer."""
-        if _active is self:
+        if _active is self or what in LOOKS_AT_DATA:
             try:
                 return what(*args)
             except Exception as error:
@@ -268,8 +281,10 @@ def _restore_in_child():
 
 def _read_once(sendmsg):
     """An iterator gives what it has but once, and asyncio sends one: make it a tuple, for the log and for the kernel."""
-    def wrapper(sock, buffers, *rest):
+    def wrapper(*args, **kwargs):
         __tracebackhide__ = True
-        return sendmsg(sock, buffers if isinstance(buffers, (list, tuple)) else tuple(buffers), *rest)
+        if len(args) > 1 and hasattr(type(args[1]), "__next__"):
+            args = (args[0], tuple(args[1]), *args[2:])
+        return sendmsg(*args, **kwargs)
 
     return wrapper

@@ -15,7 +15,7 @@ def lines(log):
     """Yield the lines of *log*."""
     columns = log.columns()
     header = {"format": FORMAT, "version": VERSION, **log.header, "objects": len(log.objects), "calls": len(log)}
-    whole = {"threads": [asdict(one) for one in log.threads], "lines": log.lines, "sources": log.sources,
+    whole = {"threads": [asdict(one) for one in log.threads], "lines": log.lines, "sources": list(log.sources.items()),
              "notes": log.notes, "remarks": log.remarks, "awake_at_the_end": sorted(log.awake_at_the_end),
              "columns": list(columns)}
     encode = json.JSONEncoder(default=_encode, separators=(",", ":")).encode
@@ -42,7 +42,7 @@ def read(log, path, makers):
         text = path.read_text(encoding="utf-8")
         header = json.loads(text.partition("\n")[0])
         known = header["format"] == FORMAT
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         known = False
     if not known:
         raise ValueError(f"{path} is not an epollkit log: its first line is not the header of one. "
@@ -53,16 +53,20 @@ def read(log, path, makers):
     try:
         objects, calls = header.pop("objects"), header.pop("calls")
         body = json.loads(f"[{','.join(text.splitlines()[1:])}]", object_hook=_decode)
-        complete = text.endswith("\n") and len(body) == 1 + objects + calls
-    except (ValueError, KeyError):
-        complete = False
-    if not complete:
-        raise ValueError(f"{path} was cut off or damaged: lines are missing, or broken. Save the log again.")
+        if text.endswith("\n") and len(body) == 1 + objects + calls:
+            return _fill(log, header, body, objects, makers)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        pass  # what is said is the same, whatever was damaged
+    raise ValueError(f"{path} was cut off or damaged: lines are missing, or broken. Save the log again.")
+
+
+def _fill(log, header, body, objects, makers):
+    """Fill *log* from the parts of a file.  Returns its columns."""
     whole = body[0]
     log.header = {key: value for key, value in header.items() if key not in ("format", "version")}
     log.threads = tuple(makers["thread"](**one) for one in whole["threads"])
     log.lines = tuple(makers["line"](*one) for one in whole["lines"])
-    log.sources, log.remarks = whole["sources"], whole["remarks"]
+    log.sources, log.remarks = dict(whole["sources"]), whole["remarks"]
     log.notes = [tuple(note) for note in whole["notes"]]
     log.awake_at_the_end = set(whole["awake_at_the_end"])
     log.objects = tuple(makers["object"](**{key: _tuples(value) for key, value in one.items()})

@@ -19,7 +19,6 @@ kernel's streams live in the same process and must stay out.
 *Source:* open(2), dup(2), close(2), unix(7), SO_PEERCRED.
 """
 
-import _socket
 import itertools
 import os
 import select
@@ -28,7 +27,7 @@ import threading
 import time
 
 from . import kernel
-from .source import is_learners
+from .source import is_learners, variable
 
 #: Frames of these modules stand between a learner's line and the call that it means.
 _DIRECT = {socket.__file__, os.path.join(os.path.dirname(socket.__file__), "selectors.py"),
@@ -62,6 +61,8 @@ class Streams:
         self.notes = []
         #: closed out of sight: indices of things
         self.unseen = set()
+        #: things whose close is under way: their numbers may be given out again before it is back
+        self.ending = set()
         #: thread → the thing that it is writing to
         self.writing = {}
         #: names of files and cells that hold code of the learner's
@@ -156,14 +157,18 @@ class Streams:
 
     def lost(self, number):
         """A number is given out again: whatever had it is closed, even if nobody told us."""
-        if number in self.by_number:
-            index = self.by_number[number]
+        index = self.by_number.get(number)
+        if index in self.ending:
+            del self.by_number[number]  # the close that is under way says the rest when it is back
+        elif index is not None:
             self.unseen.add(index)
             self.close(index)
 
     def closing(self, stream):
         """Look at a stream a last time, before a number of it is closed."""
         index = self.by_number.get(kernel.number_of(stream))
+        if index is not None:
+            self.ending.add(index)
         if index is not None and self.things[index].kind not in ("epoll", "file", "other"):
             self.check(self.things[index])
             self.ask_around(self.things[index])
@@ -194,7 +199,11 @@ class Streams:
         """
         while frame is not None and not self.is_learners(frame.f_code.co_filename):
             frame = frame.f_back
-        thing, ends = self._adopt(number, frame), kernel.other_ends()
+        thing = self._adopt(number, frame)
+        try:
+            ends = kernel.other_ends()
+        except OSError:  # no number is free to ask with
+            ends = {}
         watched = [entry.number for entry in thing.start_list if kernel.inode(entry.number) == entry.inode]
         for here in (number, *watched):
             for each in (here, ends.get(here)):
@@ -203,6 +212,9 @@ class Streams:
             one, other = self.things[self.by_number[here]], self.by_number.get(ends.get(here))
             if other is not None:
                 self.join(one, self.things[other])
+                for reader, writer in ((one, self.things[other]), (self.things[other], one)):
+                    if one.kind == "tcp" and reader.opened_ns is writer.opened_ns is None:
+                        reader.start_level += kernel.bytes_unsent(writer.number)
             elif one.kind == "tcp" and one.role != "listener":
                 self.connected(one)
         return thing
@@ -210,7 +222,7 @@ class Streams:
     def _adopt(self, number, frame):
         who = kernel.identity(number)
         if frame is not None:
-            frame = _variable(frame, number)
+            frame = variable(frame, number)
         for index in self.by_text.get((who.text, who.readable), ()):
             if self.things[index].closed_ns is None:
                 return self.again(index, number, None, opened_ns=None, given_name=frame)
@@ -220,10 +232,13 @@ class Streams:
         elif who.kind in ("tcp", "unix"):
             role, address = "listener" if kernel.is_listening(number) else "client", kernel.addresses(number)[0]
         elif who.kind == "epoll":
-            watched = kernel.interest_list(number)
+            try:
+                watched = kernel.interest_list(number)
+            except OSError:  # no number is free to ask with
+                pass
         return self.open(who.kind, number, role=role, address=address, given_name=frame, opened_ns=None,
                          readable=who.readable, writable=who.writable, timeout=0.0 if who.nonblocking else None,
-                         start_list=watched, start_level=kernel.level(number) if role != "listener" else 0)
+                         start_list=watched, start_level=kernel.level(number))
 
     # the two ends of a channel
 
@@ -317,21 +332,3 @@ class Streams:
             elif thing.kind not in ("epoll", "file", "other"):
                 self.check(thing)
                 self.ask_around(thing, patient=True)
-
-
-def _variable(frame, number):
-    """Find the one variable of *frame* that holds *number*, or an object with that number."""
-    for variables in (frame.f_locals, frame.f_globals):
-        found = [name for name, held in list(variables.items()) if not name.startswith("_") and (
-            (type(held) is int and held == number)
-            or (isinstance(held, (_socket.socket, select.epoll)) and _number(held) == number))]
-        if len(found) == 1:
-            return found[0]
-    return None
-
-
-def _number(held):
-    try:
-        return held.fileno()
-    except ValueError:
-        return -1

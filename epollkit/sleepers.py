@@ -224,7 +224,8 @@ class _Causes:
             causes += [self.spans[flow, "reads"], self.spans[flow, flow.sink]]
         if end > began or (flow := self.out_of.get(key[1])) is None or flow.is_fed_elsewhere:
             return False
-        changed = sum(start < change[0] for change in self.registered.get(key, ()) if change[0] <= began)
+        history = self.registered.get(key, ())
+        changed = bisect_right(history, began, key=_start) - bisect_right(history, start, key=_start)
         # Between the last report and this poll nothing may have happened that is still to be reported; the one thing
         # that woke the last poll was.
         open_causes = sum(bisect_right(one.starts, began) - bisect_left(one.starts, start) if not one.any_touching(

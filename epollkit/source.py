@@ -13,10 +13,14 @@ package's, not epollkit's.  Here these become a `Line`, and the name of the vari
 A name is found exactly or not at all: only where the call is the whole value assigned, or stands after ``with``.
 """
 
+import _socket
 import ast
+import inspect
 import linecache
 import os
+import select
 import site
+import sys
 import sysconfig
 from functools import lru_cache
 
@@ -133,3 +137,31 @@ def _parent_of_call(tree, end):
             return node, above, path
         stack.extend((child, node, above) for child in ast.iter_child_nodes(node))
     return None
+
+
+def variable(frame, number):
+    """Find the one variable of *frame* that holds *number*, or an object with that number."""
+    variables = frame.f_locals
+    found = _holders(variables, number)
+    # Before Python 3.13 this is a copy that stays with the frame of a function, and would keep alive what the function
+    # drops.  Three references: ours, the frame's, the question's; a fourth would be the program's own locals().
+    if frame.f_code.co_flags & inspect.CO_OPTIMIZED and type(variables) is dict and sys.getrefcount(variables) <= 3:
+        variables.clear()
+    if len(found) != 1:
+        found = _holders(frame.f_globals, number)
+    return found[0] if len(found) == 1 else None
+
+
+def _holders(variables, number):
+    return [name for name, held in list(variables.items())
+            if not name.startswith("_") and _number(held) == number]
+
+
+def _number(held):
+    """The number of an int, a socket or an epoll, without a question to code of the program's; else None."""
+    kind = type(held)
+    if kind is int:
+        return held
+    if issubclass(kind, _socket.socket):
+        return _socket.socket.fileno(held)
+    return select.epoll.fileno(held) if kind is select.epoll and not held.closed else None

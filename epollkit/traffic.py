@@ -12,6 +12,7 @@ The calls of a log are sorted by the direction that they concern.  For each dire
 can have waited at most, and must have waited at least, at a moment, in whatever order the kernel served the calls.
 """
 
+import os
 from bisect import bisect_right
 from itertools import accumulate
 
@@ -98,7 +99,7 @@ def sort_calls(log) -> list[Traffic]:
         if one.kind == "eventfd":
             flow(own, own, "count", one.start_level)
         elif one.role == "listener":
-            doors[door(one.address)] = flow(None, own, "connections", 0)
+            doors.setdefault(door(one.address), []).append((one, flow(None, own, "connections", one.start_level)))
         elif one.kind not in UNCOUNTED:
             if one.writable:
                 flow(own, other, "bytes", one.start_level if one.kind == "pipe" else 0)
@@ -118,7 +119,15 @@ def sort_calls(log) -> list[Traffic]:
 
 def door(address):
     """What a listener's address and a caller's have in common: the port, or the path of a unix socket."""
-    return address[1] if isinstance(address, tuple) else address
+    return address[1] if isinstance(address, tuple) else os.fsencode(address) if isinstance(address, str) else address
+
+
+def _listener(doors, at_ns):
+    """Find the flow of the socket that listened at *at_ns*: an address may have several, one after the other."""
+    for one, known in reversed(doors):
+        if (one.opened_ns or 0) <= at_ns and (one.closed_ns is None or at_ns <= one.closed_ns):
+            return known
+    return None
 
 
 def _add_calls(log, into, out_of, doors):
@@ -127,7 +136,7 @@ def _add_calls(log, into, out_of, doors):
     for call, (name, stream) in enumerate(zip(columns["name"], columns["stream"], strict=True)):
         if name in CONNECTS:
             address = columns["arguments"][call][:1]
-            known = doors.get(door(address[0])) if address else None
+            known = _listener(doors.get(door(address[0]), ()), columns["start_ns"][call]) if address else None
             kind = "writes"
         elif name in WRITES or name in READS:
             kind = "writes" if name in WRITES else "reads"

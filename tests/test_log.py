@@ -114,6 +114,11 @@ def test_a_log_that_was_cut_off_says_so(log, tmp_path):
         path.write_bytes(b"".join(lines[:missing] + lines[missing + 1:]))
         with pytest.raises(ValueError, match="cut off or damaged"):
             epollkit.Log.load(path)
+    for at, wrong in [(1, b"{}\n"), (2, b"{}\n"), (len(lines) - 1, b"7\n"), (1, b"[" * 100_000 + b"\n"),
+                      (0, lines[0].replace(b'"calls":', b'"calls":"many","was":'))]:
+        path.write_bytes(b"".join([*lines[:at], wrong, *lines[at + 1:]]))
+        with pytest.raises(ValueError, match="cut off or damaged"):
+            epollkit.Log.load(path)
     path.write_bytes(whole)
     assert epollkit.Log.load(path) == log
 

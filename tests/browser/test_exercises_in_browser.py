@@ -1,6 +1,16 @@
 """Predictions and exercises as a learner meets them: pick, run, verdict, hints, solution, progress."""
 
+import re
+
+import nbformat
 import pytest
+from conftest import NOTEBOOKS
+from playwright.sync_api import expect
+
+from epollkit.exercises.course import find_question
+from epollkit.exercises.question import plain
+from epollkit.exercises.quiz_questions import Questions, run
+from epollkit.exercises.quiz_view import spelled
 
 QUESTION = 'from epollkit import exercises\nexercises.predict("two-writes")'
 ANSWER = 'exercises.answer("two-writes", 1)'
@@ -84,4 +94,65 @@ def test_a_stub_is_not_attempted_yet(page, lab):
     link.click()
     page.tab.locator('h1:has-text("01 · Streams and waiting") >> visible=true').wait_for()
     page.wait_until_idle()  # a kernel that is shut down while a page connects to it makes the server complain
+    assert page.wrong() == []
+
+
+# the questions of the course, where they stand
+
+def questions(name):
+    """Yield (id, number of the cell that asks, number of the cell that answers) of a notebook; code cells are counted."""
+    sources = [cell.source for cell in nbformat.read(NOTEBOOKS / name, 4).cells if cell.cell_type == "code"]
+    for asks, source in enumerate(sources):
+        if found := re.search(r'exercises\.predict\("(.+?)"\)$', source.rstrip()):
+            id = found[1]
+            yield id, asks, next(at for at in range(asks, len(sources)) if f'exercises.answer("{id}"' in sources[at])
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in NOTEBOOKS.glob("*.ipynb")))
+def test_every_choice_of_every_prediction_of_the_course(page, lab, name):
+    page.open(f"notebooks/{name}").run_all()
+    for id, asks, answers in questions(name):
+        question, right = find_question(id), 0
+        for value, label in question.choices.items():
+            cell(page, asks).get_by_role("radio", name=plain(label), exact=True).click()
+            cell(page, asks).locator(".epollkit-explore :text('Now run the next cell')").wait_for()
+            run_again(page, answers)
+            verdict = cell(page, answers).locator(".jp-OutputArea-output").filter(has_text=f"You said: {plain(label)}.")
+            verdict.wait_for()
+            told = verdict.inner_text()
+            assert "The kernel's answer" in told and ("✔" in told) != ("✘" in told), (id, value, told)
+            right += "✔" in told
+        assert right == 1, id
+    assert page.wrong() == []
+
+
+# the quiz
+
+@pytest.mark.parametrize("by", ["mouse", "keyboard"])
+def test_the_quiz_asks_answers_and_asks_on(page, lab, by):
+    page.open(lab.add("quiz.ipynb", 'from epollkit import exercises\nexercises.quiz("readable", seed=11)')).run_all()
+    asked = Questions("readable", 11)
+    root = cell(page, 0).locator(".epollkit-quiz")
+
+    def use(words):
+        button = root.locator(f'button:text-is("{words}")')
+        if by == "mouse":
+            button.click()
+        else:
+            button.focus()
+            page.tab.keyboard.press("Enter")
+
+    for number in (1, 2, 3):
+        question = asked.ask()
+        answer = run(question.program).answer
+        expect(root.locator("pre").first).to_have_text(question.program.text())
+        pick = answer if number == 1 else next(mask for mask in question.choices if mask != answer)
+        use(spelled(pick))
+        said = root.locator("[role=status]", has_text="You said").inner_text()
+        wrong = f"✘ You said {spelled(pick)}. The kernel says {spelled(answer)}."
+        assert said.startswith("✔" if pick == answer else " ".join(wrong.split()))
+        root.locator(".epollkit-step-through .epollkit-picture img").wait_for()
+        root.locator(f'div:text-matches("1 of {number} right")').first.wait_for()
+        asked.right += pick == answer
+        use("Next question")
     assert page.wrong() == []

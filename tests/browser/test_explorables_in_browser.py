@@ -328,15 +328,70 @@ def test_endings(page, lab, use):
     assert page.wrong() == []
 
 
+SERVER = """
+import select
+from epollkit import explore
+
+def serve(listener, stop):
+    clients = {}
+    with select.epoll() as ep:
+        ep.register(listener, select.EPOLLIN)
+        ep.register(stop, select.EPOLLIN)
+        while True:
+            for fd, mask in ep.poll():
+                if fd == stop:
+                    return
+                if fd == listener.fileno():
+                    client, _ = listener.accept()
+                    ep.register(client, select.EPOLLIN)
+                    clients[client.fileno()] = client
+                elif data := clients[fd].recv(65536):
+                    clients[fd].sendall(data)
+                else:
+                    ep.unregister(fd)
+                    clients.pop(fd).close()
+
+explore.server(serve, "fast")"""
+
+
+@each_way
+def test_server(page, lab, use):
+    page.open(lab.add("server.ipynb", SERVER)).run_all()
+    root = page.tab.locator(".epollkit-explore")
+
+    def button(words):
+        return root.locator(f'button:text-is("{words}")')
+
+    says(root, "order in which they came: fast.", "✔ fast: 48 bytes sent, the same 48 came back.")
+    for words, temper in (("+ leaves", "leaves"), ("+ fast", "fast 2"), ("+ silent", "silent")):
+        use(button(words))
+        says(root, f"✔ {temper}: ")
+    says(root, "✔ Told to stop, the server came back")
+    use(button("+ slow reader"))
+    says(root, "✘ The server hangs: it sleeps in", "✘ slow reader")
+    use(button("− the last"))
+    says(root, "came: fast, leaves, fast, silent.", "✔ Told to stop")
+    use(button("+ resets"))
+    says(root, "✘ The server raised ConnectionResetError")
+    use(button("Again"))
+    says(root, "✘ The server raised ConnectionResetError", "came: fast, leaves, fast, silent, resets.")
+    use(button("Reset"))
+    says(root, "order in which they came: fast.", "✔ Told to stop")
+    assert page.wrong() == []
+
+
 def test_every_control_of_the_explorables_is_operated_above():
     from epollkit import explore
     with open(__file__) as file:
         words = {node.value for node in ast.walk(ast.parse(file.read())) if isinstance(node, ast.Constant)}
-    for make in (explore.waiting, explore.buffers, explore.triggers, explore.endings):
+    def echo(listener, stop):
+        os.read(stop, 1)
+
+    for make in (explore.waiting, explore.buffers, explore.triggers, explore.endings, lambda: explore.server(echo)):
         view = make()
         try:
             buttons = {one.description for one in everything_in(view.widget) if type(one).__name__ == "Button"}
-            assert buttons <= words, make.__name__
+            assert buttons <= words, view.kind
         finally:
             view.close()
 
@@ -347,9 +402,10 @@ def everything_in(widget):
         yield from everything_in(child)
 
 
-@pytest.mark.parametrize("name", ["waiting", "buffers", "triggers", "endings", "step_through"])
+@pytest.mark.parametrize("name", ["waiting", "buffers", "triggers", "endings", "step_through", "server"])
 def test_when_the_kernel_was_restarted_it_says_so_and_does_nothing(page, lab, name):
-    cells = (RECORD, SHOW) if name == "step_through" else (f"from epollkit import explore\nexplore.{name}()",)
+    cells = {"step_through": (RECORD, SHOW), "server": (SERVER,)}.get(
+        name, (f"from epollkit import explore\nexplore.{name}()",))
     page.open(lab.add(f"restarted-{name}.ipynb", *cells)).run_all()
     root = page.tab.locator(".epollkit-explore")
     said = "The kernel was restarted, and what this acted on is gone. Run the cell again."

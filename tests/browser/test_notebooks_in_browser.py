@@ -3,8 +3,18 @@
 import nbformat
 import pytest
 from conftest import NOTEBOOKS
+from test_explorables_in_browser import says
 
 NAMES = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
+#: kind of explorable → what is pressed, and what the page says then
+PRESSED = {
+    "step-through": ('button:text-is("Next")', "step 2 of "),
+    "waiting": ('button:text-is("Try")', "Try 1: "),
+    "buffers": ('button:text-is("Fill")', "full, readable, not writable"),
+    "triggers": ('button:text-is("Bytes arrive")', "one-shot (IN | ONESHOT): 6 of 6 more"),
+    "endings": ('.widget-checkbox:has(span:text-is("IN")) input', "Asked for: nothing."),
+    "server": ('button:text-is("Again")', "✔ Told to stop, the server came back"),
+}
 NO_SUCH_KERNEL = {"name": "none", "display_name": "none", "language": "none"}
 
 
@@ -32,6 +42,13 @@ def test_run_all_and_reopen_what_was_saved(page, lab, name):
     count = explorables(read)
     assert page.wrong() == []
     assert page.tab.locator(".epollkit-explore").count() == count + questions(read)
+    pressed = 0
+    for kind, (what, words) in PRESSED.items():
+        for root in page.tab.locator(f".epollkit-{kind}").all():
+            root.locator(what).click()
+            says(root, words)
+            pressed += 1
+    assert pressed == count
     saved = page.save()
     page.shut_down()
     saved.metadata.kernelspec, saved.metadata.language_info = NO_SUCH_KERNEL, {"name": "none"}

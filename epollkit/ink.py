@@ -287,7 +287,9 @@ class Ink:
             short = mark.what.split(", ")[0]
             texts = [mark.what, short, "\n".join(short.rsplit(" ", 1)), " ".join(short.split()[-2:])]
             x, what = mark.x * self.scale, (mark.call, mark.what)
-            if what not in said and self._write(x, mark.lane.top, texts, 7.5, CLOSE, places, "bold"):
+            name = [short.removesuffix(" closed")]  # where there is no room: the legend says what the bar means
+            if what not in said and any(self._write(x, mark.lane.top, found, 7.5, CLOSE, places, "bold")
+                                        for found in (texts, name)):
                 said.add(what)
         for mark in plan.elsewhere:
             self._write(mark.x * self.scale, mark.y, [mark.what], 7.5, INK, UP + DOWN)

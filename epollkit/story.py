@@ -20,8 +20,8 @@ ERRORS = {1: "EPERM", 2: "ENOENT", 4: "EINTR", 9: "EBADF", EAGAIN: "EAGAIN", 12:
           103: "ECONNABORTED", 104: "ECONNRESET", 106: "EISCONN", 107: "ENOTCONN", 110: "ETIMEDOUT",
           111: "ECONNREFUSED", 113: "EHOSTUNREACH", 114: "EALREADY", 115: "EINPROGRESS"}
 KINDS = {"tcp": "TCP socket", "unix": "unix socket", "udp": "UDP socket"}
-#: What ``pipe2`` is given, as the program wrote it.  *Source:* ``include/uapi/asm-generic/fcntl.h``.
-PIPE2_FLAGS = {str(0o4000): "O_NONBLOCK", str(0o2000000): "O_CLOEXEC", str(0o2004000): "O_CLOEXEC|O_NONBLOCK"}
+#: What ``pipe2`` is given.  *Source:* ``include/uapi/asm-generic/fcntl.h``.
+PIPE_FLAGS = {"O_NONBLOCK": 0o4000, "O_DIRECT": 0o40000, "O_CLOEXEC": 0o2000000}
 MAKERS = ("epoll", "pipe", "pipe2", "eventfd", "socket", "socketpair")
 
 
@@ -149,9 +149,9 @@ def spell(call) -> str:
     """Spell a call as the program wrote it, with the names of its streams."""
     module, _, method = call.name.partition(".")
     given = [argument(one) for one in call.arguments]
-    if method == "pipe2":
-        given = [PIPE2_FLAGS.get(one, one) for one in given]
     name = call.stream.name if call.stream is not None else "?"
+    if method == "pipe2" and isinstance(flags := call.arguments[0] if call.arguments else None, int):
+        given = ["|".join(flag for flag, bit in PIPE_FLAGS.items() if flags & bit) or str(flags)]
     if method in MAKERS:
         return f"{call.name}({', '.join(given)})"
     if module == "epoll":
@@ -227,6 +227,8 @@ def details(call, ends) -> tuple:
         return () if call.events else ("no event", "[ ]")
     if word in ("register", "modify") and len(call.arguments) > 1:
         return f"{brief(name)}: {masks.short(call.arguments[1]).replace(' ', '')}", brief(name)
+    if word in ("set_blocking", "setblocking") and call.arguments:
+        return ("on" if call.arguments[-1] else "off",)
     if word in ("unregister", "close", "shutdown"):
         return (brief(call.stream.name if call.stream else call.epoll.name if call.epoll else ""),)
     if isinstance(call.result, tuple) and not _is_data(call.result):

@@ -22,6 +22,7 @@ import os
 import random
 import socket
 import struct
+import threading
 import time
 from collections import deque
 from contextlib import ExitStack
@@ -65,6 +66,9 @@ def run(program: Program, is_recorded=False) -> Outcome:
         stack.callback(_close, names)
         log = None
         if is_recorded:
+            thread = threading.current_thread()
+            stack.callback(setattr, thread, "name", thread.name)
+            thread.name = "you"  # a page's callbacks run on threads with names as subshell-0901407e-28a8
             with record() as log:
                 events = _run(program, place, names)
         else:

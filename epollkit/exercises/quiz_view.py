@@ -33,8 +33,9 @@ class Quiz(Explorable):
         self.questions, self.question, self.outcome, self.walk, self.answered = questions, None, None, None, 0
         self.score, self.program, self.verdict = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
         self.choices, self.explained, self.picks = ipywidgets.HBox(layout={"flex_flow": "row wrap"}), ipywidgets.VBox(), []
-        self.next = ipywidgets.Button(description="Next question", button_style="primary", layout={"width": "auto"})
-        self.next.on_click(self.on(lambda _: self._ask()))
+        self.next = ipywidgets.Button(description="Next question", button_style="primary",
+                                      layout={"width": "auto", "align_self": "flex-start"})
+        self.next.on_click(self.on(self._ask_next))
         self.build(self.score, self.program, self.choices, self.verdict, self.next, self.explained)
         self.on(self._ask)()
 
@@ -54,6 +55,10 @@ class Quiz(Explorable):
         self.verdict.value, self.next.layout.display = "", "none"
         self._tell_the_score()
 
+    def _ask_next(self, _):
+        self._ask()
+        self.picks[0].focus()
+
     def _pick(self, mask, _):
         if self.outcome is not None:
             return
@@ -62,8 +67,8 @@ class Quiz(Explorable):
         self.answered += 1
         self.questions.right += is_right
         for button, choice in zip(self.picks, self.question.choices, strict=True):
-            button.disabled = True
-            button.button_style = "success" if choice == self.outcome.answer else "warning" if choice == mask else ""
+            sign = "✔ " if choice == self.outcome.answer else "✘ " if choice == mask else ""
+            button.description, button.disabled = sign + button.description, not sign
         said = f"✔ You said {spelled(mask)}, and so does the kernel." if is_right else \
             f"✘ You said {spelled(mask)}. The kernel says {spelled(self.outcome.answer)}."
         why = reason(self.question.program, self.outcome)
@@ -72,6 +77,7 @@ class Quiz(Explorable):
         self.explained.children = [self.walk.widget]
         self.next.layout.display = None
         self._tell_the_score()
+        self.next.focus()  # a disabled button would let the keyboard's focus fall
 
     def _tell_the_score(self):
         asked = self.questions

@@ -12,7 +12,7 @@ from ..ink import BAND, BUFFER, EDGE, EVENT, FAINT, FILL, INK, LEVEL, LEVEL_EDGE
 from ..masks import names
 from .buffers_experiment import MOST, ROWS, SHOWN, Buffers, NotNow
 from .slots import PAGE
-from .view import Explorable, image, lesson, panel
+from .view import BESIDE, Explorable, image, lesson, panel
 
 #: In inches, from the upper left corner: where the slots are, the labels of the clicks, the chart, its foot, the first row.
 LEFT, RIGHT, BOX, VERBS, TOP, FLOOR, ROW, HEIGHT = 1.20, 0.20, (0.24, 0.56), 0.98, 1.20, 1.86, 0.175, 3.26
@@ -172,8 +172,7 @@ class BuffersView(Explorable):
         super().__init__()
         self.buffers, wide = None, {"description_width": "initial"}
         self.stream = ipywidgets.ToggleButtons(options=[("pipe", "pipe"), ("socketpair", "socketpair"), ("TCP", "TCP")],
-                                               description="Stream", style=wide | {"button_width": "auto"},
-                                               layout={"width": "auto"})
+                                               description="Stream", style=wide | {"button_width": "auto"}, layout=BESIDE)
         self.amount = ipywidgets.BoundedIntText(value=min(PAGE, MOST), min=1, max=MOST, description="n, bytes a call",
                                                 style=wide, layout={"width": "210px"})
         self.picture, self.said, buttons = ipywidgets.HTML(), ipywidgets.HTML(), []

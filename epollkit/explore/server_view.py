@@ -61,17 +61,20 @@ class ServerView(Explorable):
         self._run(self.tempers)
 
     def _with(self, temper):
-        if len(self.tempers) == MOST_CLIENTS:
-            raise ValueError(f"{MOST_CLIENTS} clients are enough for one picture")
-        return [*self.tempers, temper]
+        return [*self.tempers, temper][:MOST_CLIENTS]
 
     def _run(self, tempers):
         self.tempers, self.seed = tempers, self.seed + 1
+        for one in self.add.values():
+            one.disabled = len(tempers) == MOST_CLIENTS
+        self.fewer.disabled = len(tempers) == 1
         self.seen = visit(self.serve, *tempers, seed=self.seed, limit_s=LIMIT_S)
         png, alt = draw(self.seen), in_words(tempers, self.seen)
         first, *lines = map(html.escape, alt.splitlines())
         self.said.value = panel("", f"<div>{first}</div>" + "".join(f"<div>{line}</div>" for line in lines))
         self.picture.value = image(png, alt)
+        if len(tempers) == MOST_CLIENTS:
+            self.say(f"{MOST_CLIENTS} clients are enough for one picture: take the last away, or Reset.")
         self.set_still(png, alt)
 
 

@@ -13,6 +13,7 @@ run of calls is crossed in as many strides as it has slots.
 """
 
 import html
+from itertools import chain
 
 import ipywidgets
 import numpy as np
@@ -33,10 +34,11 @@ STYLE = """<style>
 .epollkit-sides { display: grid; grid-template-columns: minmax(0, 11fr) minmax(0, 10fr); gap: 8px; }
 .epollkit-sides .epollkit-panel { height: 100%; box-sizing: border-box; overflow: auto; }
 .epollkit-sides code { font-size: 12px; white-space: pre-wrap; }
-.epollkit-sides pre { font-size: 12px; line-height: 18px; white-space: pre !important; width: max-content; min-width: 100%; }
+.epollkit-sides pre { font-size: 12px; line-height: 18px; white-space: pre !important; }
 .epollkit-sides p { margin: 4px 0; }
-.epollkit-sides pre span { display: block; }
-.epollkit-sides .lit { background: rgba(240, 180, 60, 0.38); font-weight: 600; }
+.epollkit-sides pre span { display: block; overflow: hidden; text-overflow: ellipsis; }
+.epollkit-sides .lit { background: rgba(240, 180, 60, 0.38); font-weight: 600;
+  white-space: pre-wrap; overflow-wrap: anywhere; padding-left: 6ch; text-indent: -6ch; }
 .epollkit-sides table { border-spacing: 0; }
 .epollkit-sides td { padding: 0 14px 2px 0; vertical-align: top; text-align: left; white-space: normal; }
 .epollkit-fit { container-type: inline-size; }
@@ -129,16 +131,24 @@ class StepThrough(Explorable):
                             f"{self._kernel(now)}</div></div></div>")
 
     def _code(self, now):
-        if not now.source:
-            return panel("your code", "<p>(this call was made by a library, in a thread that it runs)</p>")
-        lines = self.moments.log.sources.get(now.source, "").splitlines()
+        log, source, line, note = self.moments.log, now.source, now.line, ""
+        if not source:  # show the code all the same, with no line lit: where the program was last, or will be first
+            found = log.columns()["line"]
+            calls = chain(range(now.call, -1, -1), range(now.call, len(log)))
+            near = next((found[call] for call in calls if found[call] >= 0), -1)
+            source, near_line = log.lines[near][:2] if near >= 0 else ("", 0)
+            line, note = 0, " · none of these lines: a library made this call"
+            if not source:
+                return panel("your code", "<p>None of your lines: a library made this call.</p>")
+        lines = log.sources.get(source, "").splitlines()
         if not lines:
-            return panel(now.source, f"<p>line {now.line}; the text of this file did not come with the recording</p>")
-        first = min(max(0, now.line - 1 - LINES // 2), max(0, len(lines) - LINES))
+            return panel(source, f"<p>line {line}; the text of this file did not come with the recording</p>")
+        first = min(max(0, (line or near_line) - 1 - LINES // 2), max(0, len(lines) - LINES))
         shown = "".join(
-            f'<span{chr(32) + "class=lit" if number == now.line else ""}>{"▶" if number == now.line else " "}{number:>3}  '
+            f'<span{chr(32) + "class=lit" if number == line else ""}>{"▶" if number == line else " "}{number:>3}  '
             f"{html.escape(text)}</span>" for number, text in enumerate(lines[first:first + LINES], first + 1))
-        return panel(f"your code · {now.source}", f"<pre>{shown}</pre>")
+        which = f" · {source}" if len(log.sources) > 1 else ""
+        return panel(f"your code{which}{note}", f"<pre>{shown}</pre>")
 
     def _kernel(self, now):
         def rows(found):

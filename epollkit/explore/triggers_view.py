@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from ..ink import BAND, BUFFER, DOTS, EDGE, ENTRY, EVENT, FAINT, INK, LEVEL, LEVEL_EDGE, LEVEL_TEXT, PAPER, RULE
 from ..masks import CONDITIONS, names, short
 from .triggers_experiment import ASKS, READS, REGISTRATIONS, SHOWN, Trial
-from .view import Explorable, image, lesson, panel
+from .view import BESIDE, Explorable, image, lesson, panel
 
 
 def counted(amount, one="", many=""):
@@ -136,7 +136,7 @@ class Triggers(Explorable):
         super().__init__()
         self.trial, wide = Trial(), {"description_width": "initial"}
         self.stream = ipywidgets.ToggleButtons(options=[("pipes", "pipe"), ("socketpairs", "unix")], description="Streams",
-                                               style=wide | {"button_width": "auto"}, layout={"width": "auto"})
+                                               style=wide | {"button_width": "auto"}, layout=BESIDE)
         self.amount = ipywidgets.BoundedIntText(value=6, min=1, max=5000, description="n, how many bytes arrive",
                                                 style=wide, layout={"width": "240px"})
         self.reads = ipywidgets.Dropdown(options=list(READS), value="half of n", description="A handler that is told reads",

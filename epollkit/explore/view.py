@@ -30,6 +30,9 @@ from .. import story
 _numbers = itertools.count(1)
 _shown = {}
 
+#: The layout of toggle buttons that keeps their description beside them, not above.
+BESIDE = {"width": "max-content", "display": "flex", "flex_flow": "row nowrap", "align_items": "center", "grid_gap": "6px"}
+
 STYLE = """
 .epollkit-explore { max-width: 960px; color: var(--jp-ui-font-color1, #1d1f24); overflow: visible; }
 .epollkit-explore .widget-html-content, .epollkit-explore .jupyter-widget-html-content { line-height: 1.45; }
@@ -37,6 +40,9 @@ STYLE = """
 .epollkit-explore pre { margin: 0; background: none; color: inherit; }
 .epollkit-panel { border: 1px solid var(--jp-border-color1, #bdbdbd); border-radius: 3px; padding: 6px 10px; }
 .epollkit-panel b { font-weight: 600; }
+.epollkit-explore .jupyter-button.mod-active {
+  box-shadow: inset 0 -3px 0 var(--jp-brand-color1, #1976d2); font-weight: 600; }
+.epollkit-explore .widget-radio-box { padding-left: 4px; }
 .epollkit-lesson { border-left: 4px solid #b34700; padding: 2px 10px; }
 .epollkit-explore.jupyter-widgets-disconnected > * { opacity: 0.35; pointer-events: none; }
 .epollkit-explore.jupyter-widgets-disconnected::before {

@@ -12,7 +12,7 @@ from matplotlib.image import imsave
 
 from ..ink import BUFFER, EDGE, EVENT, FAINT, INK, PAPER, RULE, WIDTH, measure
 from ..story import count
-from .view import Explorable, image, panel
+from .view import BESIDE, Explorable, image, panel
 from .waiting_experiment import INTERVALS_MS, WAYS, Experiment
 
 #: The chart, in inches: its height, what is free around the axes; and what an axis shows at least: powers of ten, in µs.
@@ -20,7 +20,6 @@ HEIGHT, LEFT, RIGHT, TOP, FOOT, DECADES = 3.2, 0.78, 0.14, 0.40, 0.50, (1, 6)
 LOOKS = {"blocking": ("s", EDGE["read"]), "busy polling": ("^", BUFFER), "epoll": ("o", EVENT)}
 POWERS = {-1: "0.1 µs", 0: "1 µs", 1: "10 µs", 2: "100 µs", 3: "1 ms", 4: "10 ms", 5: "100 ms", 6: "1 s", 7: "10 s"}
 HEADS = ("try", "way", "parcel lay there", "calls", "processor time", "courier late")
-LINE = {"width": "max-content", "display": "flex", "flex_flow": "row nowrap", "align_items": "center", "grid_gap": "6px"}
 PRESS = "No try yet. Choose how the reader waits, then press Try."
 EMPTY = ("An empty chart. Across, how long a parcel lies there before the reader has it; upward, the processor time that "
          f"the reader uses; both from 10 µs to 1 s. {PRESS}")
@@ -175,7 +174,7 @@ class Waiting(Explorable):
     def __init__(self):
         super().__init__()
         self.experiment, self.picture, self.list = Experiment(), ipywidgets.HTML(), ipywidgets.HTML()
-        row, fit = {"flex_flow": "row wrap"}, {"style": {"button_width": "auto"}, "layout": LINE}
+        row, fit = {"flex_flow": "row wrap"}, {"style": {"button_width": "auto"}, "layout": BESIDE}
         self.way = ipywidgets.ToggleButtons(options=WAYS, description="wait by", **fit)
         self.interval = ipywidgets.SelectionSlider(options=[(f"{ms} ms", ms) for ms in INTERVALS_MS], value=5,
                                                    description="pause", disabled=True, continuous_update=False)

@@ -27,6 +27,7 @@ from .traffic import STILL_IN_CALL
 #: With more steps than this, long runs of the same call are folded; with more calls, lanes show density.
 MOST_SLOTS = 96
 FOLDED_SLOTS = 4
+OPEN_SLOTS = 2  # of room after the last step, for calls that are still under way: so they are seen
 MOST_ALIKE = 6  # of more marks of a kind on a lane, only the first is named
 COLUMNS = 1200  # of pixels, where there is more than each could show
 
@@ -164,18 +165,20 @@ class Steps:
             edges += [start[a], start[b] + 1]
             places += [left, left + FOLDED_SLOTS]
             self.folds.append((left, left + FOLDED_SLOTS, f"{b - a + 1:,} steps"))
-        self.width = places[-1] + count - edges[-1]
-        self.edges, self.places = [*edges, count], [*places, self.width]
+        self.edges, self.places = [*edges, count], [*places, places[-1] + count - edges[-1]]
         start, end = np.array(start), np.array(end)
         self.is_open = end == count
+        self.slots = round(self.places[-1])
+        self.width = self.places[-1] + OPEN_SLOTS * bool(self.is_open.any())
         gap = 0.05 if self.width <= MOST_SLOTS else 0.0
         self.left = np.interp(start + gap, self.edges, self.places)
         self.right = np.where(self.is_open, self.width, np.interp(end + 1 - gap, self.edges, self.places))
-        self.began, self.returned = self.x(start), self.x(end)
+        self.began, self.returned = self.x(start), np.where(self.is_open, self.width, self.x(end))
 
     def x(self, positions):
         """Return where *positions* of the account lie: in the middle of their slots; infinity is the right edge."""
-        return np.interp(np.array(positions, float) + 0.5, self.edges, self.places)
+        positions = np.array(positions, float)
+        return np.where(positions == inf, self.width, np.interp(positions + 0.5, self.edges, self.places))
 
     @property
     def ticks(self):

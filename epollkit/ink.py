@@ -166,7 +166,7 @@ class Ink:
         behind = {"facecolor": "#ffffffe6", "edgecolor": "none", "pad": 0.8} if bar.asleep else None
         for text in [f"{word}, asleep"] * bar.asleep + words:
             for size in (8, 7, 6.5):
-                if measure(text, size)[0] < (right - left) * 0.98:
+                if measure(text, size)[0] < (right - left) * 0.93:
                     self.text((left + right) / 2, y, text, size, INK, ha="center", bbox=behind)
                     return True
         upright = right - left > 0.10 and measure(words[-1], 6)[0] < 0.25

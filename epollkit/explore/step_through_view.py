@@ -72,13 +72,12 @@ class StepThrough(Explorable):
         super().__init__()
         self.moments, self.timeline, self.moment = moments, timeline, None
         place = timeline.layout.place
-        slots = round(place.width)
-        middle = np.interp(np.arange(slots) + 0.5, place.places, place.edges) - 0.5
+        middle = np.interp(np.arange(place.slots) + 0.5, place.places, place.edges) - 0.5
         #: slot of the picture → step, from 1
         self.steps = [int(step) + 1 for step in np.clip(np.floor(middle + 0.01), 0, moments.count - 1)]
         self.still = timeline.png(), log.summary()
         self.top = 100 * (1 - (timeline.layout.height + ink.FOOT) / timeline.figure.get_size_inches()[1])
-        self._build(slots)
+        self._build(place.slots)
         self._show(0)
 
     def _build(self, slots):

@@ -60,7 +60,7 @@ class Identity(NamedTuple):
 
 
 def number_of(stream) -> int:
-    """Return the file descriptor of *stream*, an int or an object with ``fileno()``."""
+    """Return the file descriptor of *stream*, an int or an object with ``fileno()``; else AttributeError is raised."""
     return stream if isinstance(stream, int) else stream.fileno()
 
 
@@ -113,7 +113,7 @@ def identity(number: int) -> Identity:
 
 
 def text(number: int) -> str:
-    """Return the kernel's own text for *number*, as ``pipe:[4711]``; an empty one if nothing is open there."""
+    """Return the kernel's text for *number*, as ``pipe:[4711]``; "" if nothing is open there.  *Source:* proc_pid_fd(5)."""
     try:
         return os.readlink(f"/proc/self/fd/{number}")
     except OSError:
@@ -121,7 +121,7 @@ def text(number: int) -> str:
 
 
 def inode(number: int) -> int:
-    """Return the inode behind *number*; 0 if nothing is open there."""
+    """Return the inode behind *number*; 0 if nothing is open there.  *Source:* fstat(2)."""
     try:
         return os.fstat(number).st_ino
     except OSError:
@@ -144,7 +144,7 @@ def _borrowed(number):
 
 
 def socket_kind(sock) -> str:
-    """Name the kind of a socket object: unix, tcp, udp, or socket for any other."""
+    """Name the kind of a socket object: unix, tcp, udp, or socket for any other.  *Source:* socket(2)."""
     if sock.family == _socket.AF_UNIX and sock.type == _socket.SOCK_STREAM:
         return "unix"
     if sock.family in (_socket.AF_INET, _socket.AF_INET6):
@@ -153,7 +153,7 @@ def socket_kind(sock) -> str:
 
 
 def addresses(number: int) -> tuple:
-    """Return the pair (own address, other end's address) of the socket *number*; None for one it does not have."""
+    """Return (own address, other end's address) of the socket *number*, each None if it has none.  *Source:* getsockname(2)."""
     found = []
     with _borrowed(number) as sock:
         for ask in (sock.getsockname, sock.getpeername):
@@ -165,7 +165,7 @@ def addresses(number: int) -> tuple:
 
 
 def is_listening(number: int) -> bool:
-    """Tell whether the socket *number* is a listening one."""
+    """Tell whether the socket *number* is a listening one.  *Source:* SO_ACCEPTCONN, socket(7)."""
     with _borrowed(number) as sock:
         return bool(sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ACCEPTCONN))
 
@@ -201,7 +201,7 @@ def unix_peers() -> dict[int, int]:
 
 
 def other_ends() -> dict[int, int]:
-    """Find the two ends of each channel that has both of them in this process: a number → the number at the other end."""
+    """Find both ends of each channel that has both in this process, number → number.  *Source:* unix(7), getpeername(2)."""
     ends, found, peers = {}, {}, None
     for number in sorted(int(name) for name in os.listdir("/proc/self/fd")):
         try:

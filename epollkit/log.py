@@ -295,7 +295,7 @@ class Log(Sequence):
         return flow.level(float("inf") if at_ns is None else at_ns)
 
     def find(self, name) -> Stream:
-        """Return the stream or epoll called *name*; one that is already a `Stream` comes back as it is."""
+        """Return the stream or epoll called *name*, or itself if it is a `Stream`.  Raises ValueError if there is none."""
         if isinstance(name, Stream):
             return name
         for one in self.objects:
@@ -324,7 +324,7 @@ class Log(Sequence):
     # on disk
 
     def save(self, path) -> Path:
-        """Write the log to *path* as JSON Lines.  Returns the path; `Log.load` reads it back equal."""
+        """Write the log to *path* as JSON Lines; `load` reads it back equal.  Returns the path.  Raises ValueError in the block."""
         return saved.write(self, Path(path))
 
     @classmethod

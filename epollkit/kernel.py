@@ -153,7 +153,7 @@ def socket_kind(sock) -> str:
 
 
 def addresses(number: int) -> tuple:
-    """Return (own address, other end's address) of the socket *number*, each None if it has none.  *Source:* getsockname(2)."""
+    """Return (own address, other end's address) of socket *number*, None where it has none.  *Source:* getsockname(2)."""
     found = []
     with _borrowed(number) as sock:
         for ask in (sock.getsockname, sock.getpeername):

@@ -324,7 +324,7 @@ class Log(Sequence):
     # on disk
 
     def save(self, path) -> Path:
-        """Write the log to *path* as JSON Lines; `load` reads it back equal.  Returns the path.  Raises ValueError in the block."""
+        """Write the log to *path* as JSON Lines, for `load`.  Returns the path.  Raises ValueError inside the block."""
         return saved.write(self, Path(path))
 
     @classmethod

@@ -324,7 +324,7 @@ def test_a_wrong_verdict_shows_the_place_and_helps():
     assert verdict.log[verdict.call].name == "os.read" and verdict.log[verdict.call].asleep
     shown = verdict._repr_html_()
     assert "<img" in shown and shown.index("<summary>Hint") < shown.index("<summary>Further hint")
-    assert "seed=1 makes other data" in shown and ".hint()" in repr(verdict) and ".hint()" not in shown
+    assert "…, seed=1) makes other data" in shown and ".hint()" in repr(verdict) and ".hint()" not in shown
     assert repr(verdict.hint()) == TASKS["first-of-two"].hint and "EPOLLIN" in verdict.further_hint()
 
 

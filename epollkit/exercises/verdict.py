@@ -66,7 +66,8 @@ class Verdict:
         if self.is_right:
             said.append(f'exercises.solution("{self.task.id}") shows another one.')
         elif self.has_failed:
-            said.append(f'seed={self.seed + 1} makes other data; exercises.solution("{self.task.id}") shows a solution.')
+            said.append(f'exercises.check("{self.task.id}", …, seed={self.seed + 1}) makes other data; '
+                        f'exercises.solution("{self.task.id}") shows a solution.')
         return said + [self.remark] * bool(self.remark)
 
     def place(self) -> str:

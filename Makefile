@@ -28,6 +28,7 @@ test:  ## run the package's tests, then every notebook, and compare its outputs 
 
 notebooks:  ## run the notebooks and store what changed (ARGS="03 07": only these; ARGS=--fresh: every output anew)
 	@$(SETUP)
+	@$(PY) tools/where_shown.py
 	@$(PY) tools/notebooks.py $(ARGS)
 
 bench:  ## measure what recording and drawing cost on this machine

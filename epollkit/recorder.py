@@ -27,7 +27,7 @@ from operator import index as as_number
 from . import kernel
 from .calls import HEAD, LOOKS_AT_DATA, Failure, shortened, table
 from .log import Log
-from .merge import freeze
+from .merge import FIELDS, freeze
 from .scope import Streams
 from .traffic import STILL_IN_CALL, WRITES
 
@@ -226,6 +226,10 @@ class Recorder:
         wrapper.__name__ = wrapper.__qualname__ = row.attribute
         wrapper.__doc__ = getattr(original, "__doc__", None)
         return wrapper
+
+    def last_names(self, most) -> list:
+        """List the names of the last calls that are back, at most *most*."""
+        return self.entries[3::FIELDS][-most:]
 
     # what a call needs now and then
 

@@ -32,7 +32,7 @@ from ..exercises.apart import run_apart
 from ..exercises.runner import complaint, isolate
 from ..log import Log
 from ..recorder import record
-from .server_clients import SMALL, TEMPERS, WAITS, Client
+from .server_clients import MOVED, SMALL, TEMPERS, WAITS, Client
 from .server_verdict import Visit
 
 #: So many calls in a row by which nothing changes are no accident.
@@ -137,8 +137,12 @@ def calm_down(deadline):
         time.sleep(0.001)
 
 
-def play(server, clients, deadline) -> str:
-    """Let *clients* move, one after the other, until all have left, or nobody can move.  Returns what `settle` said last."""
+def play(server, clients, deadline, recorder) -> str:
+    """Let *clients* move, one after the other, until all have left, or nobody can move.  Returns what `settle` said last.
+
+    Where *recorder* tells that the server calls in vain and does not come back to poll, the others move once more, as far
+    as they can: so it shows that nobody hears them.
+    """
     there, state, is_calm = list(clients), settle(server, deadline), False
     while there and state == "asleep":
         has_moved = False
@@ -161,8 +165,14 @@ def play(server, clients, deadline) -> str:
             if any(not one.is_patient for one in there) or not idle:
                 break
             min(idle, key=lambda one: one.temper == "silent").may_go_on = True
+    is_deaf = state == "in vain" and "epoll.poll" not in recorder.last_names(IN_VAIN)
+    for client in list(there) if is_deaf else ():
+        while (move := client.move()) == MOVED:
+            pass
+        if not move:
+            there.remove(client)
     for client in there:
-        client.end = "was there" if state in ("in vain", "late") else "waits"
+        client.end = "was there" if state in ("in vain", "late") and not is_deaf else "waits"
     return state
 
 
@@ -179,11 +189,11 @@ def visit_apart(serve, tempers, seed, folder, limit_s):
         clients = [Client(name, temper, random.Random(f"{seed} {name}"), listener.getsockname())
                    for name, temper in named(tempers)]
         server, before = Server(serve, listener, stop), set(streams())
-        with record(clock=server.clock, listener=listener, stop=stop, ring=ring,
-                    **{client.name: client.sock for client in clients}) as log:
+        with (recorder := record(clock=server.clock, listener=listener, stop=stop, ring=ring,
+                                 **{client.name: client.sock for client in clients})) as log:
             threading.current_thread().name = "clients"
             server.thread.start()
-            state = play(server, clients, deadline)
+            state = play(server, clients, deadline, recorder)
             if state == "asleep" and not any(client.end == "waits" for client in clients):
                 with server.turn:
                     os.write(ring, b"!")

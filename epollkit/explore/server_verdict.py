@@ -94,7 +94,8 @@ class Visit:
         elif found["settled"] == "in vain" and last:
             last = next((call for call in reversed(self.own) if call.name in READS and call.end_ns is not None), last)
             end = " after the end" if last.name in READS and not last.error else ""
-            said.append(f"the server hangs: it calls {spell(last)} again and again{end}, and never comes back to poll")
+            said.append(f"the server hangs: it calls {spell(last)} again and again{end}, and never comes back to poll"
+                        + f", while {who} waited" * bool(late))
         elif found["settled"] == "late":
             said.append("the server neither sleeps in a call on a stream nor makes one: it never came to rest")
         elif found["state"] == "returned" and late:

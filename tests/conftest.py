@@ -4,6 +4,7 @@ import contextlib
 import gc
 import io
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -18,6 +19,9 @@ from matplotlib.text import Text
 import epollkit
 from epollkit import kernel
 from epollkit import recorder as recording
+
+# A shell lets what it starts in the background ignore Ctrl-C, and some of these tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: How many rounds a test makes that must hold every time.  EPOLLKIT_ROUNDS=200 makes more.
 ROUNDS = int(os.environ.get("EPOLLKIT_ROUNDS", "20"))

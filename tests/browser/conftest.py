@@ -175,10 +175,12 @@ class Page:
         self.tab.keyboard.press("Escape")
         self.menu("File", "Save Notebook")
         deadline = time.monotonic() + PATIENCE_S
-        while path.stat().st_mtime_ns == before:
+        while True:
+            if path.stat().st_mtime_ns != before:
+                with contextlib.suppress(nbformat.reader.NotJSONError):  # the server is still writing
+                    return nbformat.read(path, 4)
             assert time.monotonic() < deadline, "the notebook was not saved"
             self.tab.wait_for_timeout(50)
-        return nbformat.read(path, 4)
 
     @property
     def path(self):

@@ -13,12 +13,12 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
-#: The last part of a host → the hosts of package registries that end so, a blank for each dot.
-HOSTS = {"org": ("pypi", "pythonhosted", "registry npmjs", "conda anaconda", "anaconda", "deb debian", "proxy golang",
+#: The last part of a host → the hosts of package registries that end so, a blank for each dot; "_" stands for nothing.
+HOSTS = {"org": ("pypi", "python_hosted", "registry npmjs", "conda anaconda", "anaconda", "deb debian", "proxy golang",
                  "repo maven apache", "rubygems"),
          "com": ("npmjs", "repo anaconda", "archive ubuntu", "yarnpkg"), "io": ("crates", "jsr")}
-REGISTRIES = re.compile(r"\b(?:" + "|".join(re.escape(".".join((*name.split(), end))) for end, names in HOSTS.items()
-                                            for name in names) + r")\b", re.IGNORECASE)
+REGISTRIES = re.compile(r"\b(?:" + "|".join(re.escape(".".join((*name.replace("_", "").split(), end)))
+                                            for end, names in HOSTS.items() for name in names) + r")\b", re.IGNORECASE)
 
 
 def pyproject():

@@ -167,9 +167,10 @@ class Streams:
     def closing(self, stream):
         """Look at a stream a last time, before a number of it is closed."""
         index = self.by_number.get(kernel.number_of(stream))
-        if index is not None:
-            self.ending.add(index)
-        if index is not None and self.things[index].kind not in ("epoll", "file", "other"):
+        if index is None:
+            return
+        self.ending.add(index)
+        if self.things[index].kind not in ("epoll", "file", "other"):
             self.check(self.things[index])
             self.ask_around(self.things[index])
 

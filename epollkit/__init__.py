@@ -8,16 +8,20 @@
 
 from .log import Log
 from .masks import names
-from .recorder import record
+from .recording.recorder import record
 
 __all__ = ["Log", "names", "record", "timeline", "workflow"]
 
 
 def __getattr__(name):
     if name == "timeline":  # drawing needs matplotlib, recording does not
-        from .picture import timeline
+        from .drawing.timeline import timeline
+
         return timeline
     if name == "workflow":
-        from .steps import workflow
+        from .drawing.workflow import workflow
+
         return workflow
-    raise AttributeError(f"module 'epollkit' has no attribute {name!r}; it has {', '.join(__all__)}")
+    raise AttributeError(
+        f"module 'epollkit' has no attribute {name!r}; it has {', '.join(__all__)}"
+    )

@@ -1,13 +1,15 @@
 """Say whether the course can run here: ``python -m epollkit``.
 
-It prints one line for each thing the course needs, what was found, and, where something is missing, what to type. The
-last line is ``all good``, or says how many things are to be mended. The exit status is 0 if the course can run here.
-With ``--brief`` only the lines that ask for something are printed, and the last one.
+It prints one line for each thing the course needs, what was found, and, where something is missing,
+what to type. The last line is ``all good``, or says how many things are to be mended. The exit
+status is 0 if the course can run here. With ``--brief`` only the lines that ask for something are
+printed, and the last one.
 
-Facts. epoll is an interface of the Linux kernel: on other systems Python's ``select`` has no ``epoll``, and on Windows
-there is neither ``fcntl`` nor ``termios``. Some sandboxes speak Linux's system calls and leave out parts of ``/proc``.
-What we do about them. Nothing that might be missing is imported at the top of this file. Each thing is tried, not
-inferred from a version, and a trial that fails in a way nobody foresaw is a line like any other, never a traceback.
+Facts. epoll is an interface of the Linux kernel: on other systems Python's ``select`` has no
+``epoll``, and on Windows there is neither ``fcntl`` nor ``termios``. Some sandboxes speak Linux's
+system calls and leave out parts of ``/proc``. What we do about them. Nothing that might be missing
+is imported at the top of this file. Each thing is tried, not inferred from a version, and a trial
+that fails in a way nobody foresaw is a line like any other, never a traceback.
 """
 
 import argparse
@@ -26,17 +28,28 @@ import time
 import warnings
 
 PYTHON_NEEDED = (3, 11)
-FILES_ENOUGH = 256  # a notebook's own kernel has some 60 open; the server of the last chapter has 100 clients
-TRIAL_S = 5         # how long a trial waits for what takes a millisecond: reached only where something is broken
+FILES_ENOUGH = (
+    256  # a notebook's own kernel has some 60 open; the server of the last chapter has 100 clients
+)
+TRIAL_S = (
+    5  # how long a trial waits for what takes a millisecond: reached only where something is broken
+)
 
-WHERE = ("The course runs on Linux: open it on Binder, in the dev container, or in WSL 2 "
-         "(on Windows, type: wsl --install). README.md says how.")
-OTHER_KERNEL = ("No command mends that: this kernel, or the container around it, leaves it out. "
-                "Run the course on Binder, or on an ordinary Linux. README.md says how.")
+WHERE = (
+    "The course runs on Linux: open it on Binder, in the dev container, or in WSL 2 "
+    "(on Windows, type: wsl --install). README.md says how."
+)
+OTHER_KERNEL = (
+    "No command mends that: this kernel, or the container around it, leaves it out. "
+    "Run the course on Binder, or on an ordinary Linux. README.md says how."
+)
 
 
 class Missing(Exception):
-    """Something the course cannot do without is missing: *found* says what was seen, *mend* what to type."""
+    """Something the course cannot do without is missing:
+
+    *found* says what was seen, *mend* what to type.
+    """
 
     def __init__(self, found, mend):
         super().__init__(found)
@@ -47,20 +60,27 @@ class Lacking(Missing):
     """Something is missing that the course can do without."""
 
 
-# ---- the things that are looked at: each returns words for what is there, or raises Missing or Lacking
+# ---- the things that are looked at: each returns words for what is there, or raises Missing or
+# Lacking
+
 
 def operating_system():
     """The kernel is Linux."""
     if platform.system() != "Linux":
-        raise Missing(f"{platform.system() or 'unknown'}, and epoll is an interface of the Linux kernel", WHERE)
+        raise Missing(
+            f"{platform.system() or 'unknown'}, and epoll is an interface of the Linux kernel",
+            WHERE,
+        )
     return f"Linux {platform.release()}"
 
 
 def python():
     """Python is new enough."""
     if sys.version_info < PYTHON_NEEDED:
-        raise Missing(f"{platform.python_version()}, older than {dotted(PYTHON_NEEDED)}",
-                      "make lab   (in the course's directory: it finds a newer Python, or says how to install one)")
+        raise Missing(
+            f"{platform.python_version()}, older than {dotted(PYTHON_NEEDED)}",
+            "make lab   (in the course's directory: it finds a newer Python, or says how to install one)",
+        )
     return platform.python_version()
 
 
@@ -69,8 +89,12 @@ def epoll():
     import select
 
     if not hasattr(select, "epoll"):
-        raise Missing("this Python's select module has no epoll", WHERE if platform.system() != "Linux" else
-                      "make lab PYTHON=/usr/bin/python3 VENV=.venv-new   (the system's Python has epoll)")
+        raise Missing(
+            "this Python's select module has no epoll",
+            WHERE
+            if platform.system() != "Linux"
+            else "make lab PYTHON=/usr/bin/python3 VENV=.venv-new   (the system's Python has epoll)",
+        )
     with select.epoll():
         return "there"
 
@@ -84,7 +108,9 @@ def interest_list():
         with open(f"/proc/self/fdinfo/{ep.fileno()}") as file:
             shown = re.findall(r"^tfd:\s*(\d+)", file.read(), re.MULTILINE)
         if shown != [str(r)]:
-            raise Missing("/proc/self/fdinfo does not show what is registered with an epoll", OTHER_KERNEL)
+            raise Missing(
+                "/proc/self/fdinfo does not show what is registered with an epoll", OTHER_KERNEL
+            )
     return "/proc/self/fdinfo shows what is registered"
 
 
@@ -98,14 +124,18 @@ def sleeping_thread():
             shown = []
             while time.monotonic() < give_up:
                 with open(f"/proc/self/task/{reader.native_id}/syscall") as file:
-                    shown = file.read().split()  # "running", or the number of the call and its arguments
+                    shown = (
+                        file.read().split()
+                    )  # "running", or the number of the call and its arguments
                 if len(shown) > 1 and int(shown[1], 16) == r:
                     return "/proc/self/task/<thread>/syscall shows who is asleep in which call"
         finally:
             os.write(w, b".")  # a thread asleep in read is not woken by closing the end it reads
             reader.join()
-    raise Missing(f"/proc/self/task/<thread>/syscall reads {' '.join(shown)!r} for a thread that is asleep in read",
-                  OTHER_KERNEL)
+    raise Missing(
+        f"/proc/self/task/<thread>/syscall reads {' '.join(shown)!r} for a thread that is asleep in read",
+        OTHER_KERNEL,
+    )
 
 
 def loopback():
@@ -121,7 +151,9 @@ def loopback():
                     if server.recv(6) != b"parcel":
                         raise OSError("the bytes sent did not arrive")
     except OSError as error:
-        raise Missing(f"no TCP connection to 127.0.0.1: {error}", "sudo ip link set lo up") from error
+        raise Missing(
+            f"no TCP connection to 127.0.0.1: {error}", "sudo ip link set lo up"
+        ) from error
     return "a TCP connection to 127.0.0.1 carries bytes"
 
 
@@ -140,14 +172,19 @@ def open_files():
     """This process may have enough files and streams open."""
     import resource
 
-    limit, hard = resource.getrlimit(resource.RLIMIT_NOFILE)  # hard: how far one may raise the limit oneself
+    limit, hard = resource.getrlimit(
+        resource.RLIMIT_NOFILE
+    )  # hard: how far one may raise the limit oneself
     if limit == resource.RLIM_INFINITY:
         return "as many as you like"
     if limit < FILES_ENOUGH:
         may_raise = hard == resource.RLIM_INFINITY or hard >= FILES_ENOUGH
-        raise Lacking(f"{limit} at most, and the chapters on many streams want {FILES_ENOUGH}",
-                      f"ulimit -n {FILES_ENOUGH}   (then make lab again)" if may_raise else
-                      "sudo prlimit --pid $$ --nofile=1024:4096   (then make lab again)")
+        raise Lacking(
+            f"{limit} at most, and the chapters on many streams want {FILES_ENOUGH}",
+            f"ulimit -n {FILES_ENOUGH}   (then make lab again)"
+            if may_raise
+            else "sudo prlimit --pid $$ --nofile=1024:4096   (then make lab again)",
+        )
     return f"{limit} at most"
 
 
@@ -166,25 +203,32 @@ def kernelspec():
     if os.path.dirname(program) and os.path.normpath(program) != os.path.normpath(sys.executable):
         ours, theirs = os.path.dirname(sys.executable), os.path.dirname(program)
         if not (os.path.isdir(theirs) and os.path.samefile(ours, theirs)):
-            raise Missing(f"Jupyter's kernel python3 starts {program}, and this is {sys.executable}", mend)
+            raise Missing(
+                f"Jupyter's kernel python3 starts {program}, and this is {sys.executable}", mend
+            )
     return "Jupyter's kernel python3 is this Python"
 
 
 def packages():
     """Return the packages that epollkit needs, with the least version of each, as {name: (4, 5)}.
 
-    They are read from what pip wrote down when it installed epollkit, so there is no second list to keep true.
+    They are read from what pip wrote down when it installed epollkit, so there is no second list to
+    keep true.
     """
     from importlib import metadata
 
     try:
         required = metadata.requires("epollkit") or []
     except metadata.PackageNotFoundError:
-        raise Missing("epollkit is not installed for this Python",
-                      f"make lab   (or, in the course's directory: {command()} -m pip install -e .)") from None
+        raise Missing(
+            "epollkit is not installed for this Python",
+            f"make lab   (or, in the course's directory: {command()} -m pip install -e .)",
+        ) from None
     needed = {}
     for requirement in required:
-        found = re.match(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\(?>=\s*([0-9.]+))?[^;]*$", requirement)
+        found = re.match(
+            r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\(?>=\s*([0-9.]+))?[^;]*$", requirement
+        )
         if found:
             needed[found[1]] = numbers(found[2] or "0")
     return needed
@@ -205,16 +249,23 @@ def package(name, least):
     try:
         # Some packages warn or print when they are imported: that is not about this machine.
         aside = io.StringIO()
-        with warnings.catch_warnings(), contextlib.redirect_stdout(aside), contextlib.redirect_stderr(aside):
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(aside),
+            contextlib.redirect_stderr(aside),
+        ):
             warnings.simplefilter("ignore")
             importlib.import_module(name.replace("-", "_"))
     except Exception as error:
-        raise Missing(f"{version}, but import {name} fails: {type(error).__name__}: {error}",
-                      f"{command()} -m pip install --force-reinstall {wanted}") from error
+        raise Missing(
+            f"{version}, but import {name} fails: {type(error).__name__}: {error}",
+            f"{command()} -m pip install --force-reinstall {wanted}",
+        ) from error
     return version
 
 
 # ---- small tools
+
 
 def dotted(version):
     """Return (3, 11) as "3.11"."""
@@ -244,8 +295,12 @@ def pipe():
 
 # ---- the report
 
+
 def look():
-    """Look at everything, and yield (what, None or the Missing, words for what was found) for each thing."""
+    """Look at everything, and yield (what, None or the Missing, words for what was found) for
+    each thing.
+    """
+
     def tried(what, trial, *arguments):
         try:
             return what, None, trial(*arguments)
@@ -253,14 +308,20 @@ def look():
             return what, missing, missing.found
         except Exception as error:  # what nobody foresaw is still a line, and not a traceback
             found = f"could not be tried: {type(error).__name__}: {error}"
-            return what, Missing(found, WHERE if platform.system() != "Linux" else OTHER_KERNEL), found
+            return (
+                what,
+                Missing(found, WHERE if platform.system() != "Linux" else OTHER_KERNEL),
+                found,
+            )
 
     system = tried("operating system", operating_system)
     yield system
     version = tried("Python", python)
     yield version
     if system[1] is not None or version[1] is not None:
-        return  # the rest would be mended elsewhere, or with another Python: twenty lines that say so help nobody
+        # the rest would be mended elsewhere, or with another Python: twenty lines that say so help
+        # nobody
+        return
     has_epoll = tried("select.epoll", epoll)
     yield has_epoll
     if has_epoll[1] is None:
@@ -280,8 +341,12 @@ def look():
 
 def main(arguments=None):
     """Print the report. Returns the exit status: 0 if the course can run here."""
-    parser = argparse.ArgumentParser(prog="python -m epollkit", description="Say whether the course can run here.")
-    parser.add_argument("--brief", action="store_true", help="print only what asks for something, and the last line")
+    parser = argparse.ArgumentParser(
+        prog="python -m epollkit", description="Say whether the course can run here."
+    )
+    parser.add_argument(
+        "--brief", action="store_true", help="print only what asks for something, and the last line"
+    )
     options = parser.parse_args(arguments)
     must = may = 0
     for what, missing, found in look():

@@ -1,11 +1,12 @@
 """What a recording holds: inert data, read like a sequence of calls.
 
-A `Log` is a list of *calls* in the order in which they started.  A call is what your program asked of the kernel: its
-name, on which stream, from which line, when it started, when it came back, with what.  A log holds nothing that lives:
-no file descriptor, no frame, no object of yours.  So it can be saved, sent to somebody, and read where there is no epoll.
+A `Log` is a list of *calls* in the order in which they started.  A call is what your program asked
+of the kernel: its name, on which stream, from which line, when it started, when it came back, with
+what.  A log holds nothing that lives: no file descriptor, no frame, no object of yours.  So it can
+be saved, sent to somebody, and read where there is no epoll.
 
-The calls lie in columns, one list for each field: a hundred thousand of them take some twenty megabytes.  A `Call` is
-made when you look at one.
+The calls lie in columns, one list for each field: a hundred thousand of them take some twenty
+megabytes.  A `Call` is made when you look at one.
 """
 
 from array import array
@@ -15,15 +16,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from . import saved, story
-from .account import flows_by_step, flows_by_time, slots
-from .interest import replay
-from .sleepers import find_sleepers
-from .traffic import CONNECTS, MAKES, SENT_NOTHING, STILL_IN_CALL, sort_calls
+from . import saved
+from .syscalls import CONNECTS, MAKES, SENT_NOTHING, STILL_IN_CALL
 
 #: The columns of a log and how each is stored: an array's type code, or "" for a list of objects.
-COLUMNS = {"name": "", "thread": "i", "start_ns": "q", "end_ns": "q", "stream": "i", "epoll": "i", "arguments": "",
-           "result": "", "error": "", "errno": "i", "may_sleep": "b", "line": "i", "moved": "Q"}
+COLUMNS = {
+    "name": "",
+    "thread": "i",
+    "start_ns": "q",
+    "end_ns": "q",
+    "stream": "i",
+    "epoll": "i",
+    "arguments": "",
+    "result": "",
+    "error": "",
+    "errno": "i",
+    "may_sleep": "b",
+    "line": "i",
+    "moved": "Q",
+}
 
 
 class Data(NamedTuple):
@@ -40,9 +51,10 @@ class Data(NamedTuple):
 class Stream:
     """One end of a stream, or an epoll, for as long as its number was open.
 
-    `kind` is pipe, socketpair, tcp, unix, udp, eventfd, epoll, file or other; `role` tells the ends apart.  `number` is
-    the file descriptor, which the kernel gives to something else after `closed_ns`.  Streams with equal `description`
-    share one open file description, as after ``dup``.  `other_end` is the description that the other side has.
+    `kind` is pipe, socketpair, tcp, unix, udp, eventfd, epoll, file or other; `role` tells the ends
+    apart.  `number` is the file descriptor, which the kernel gives to something else after
+    `closed_ns`.  Streams with equal `description` share one open file description, as after
+    ``dup``.  `other_end` is the description that the other side has.
     """
 
     index: int
@@ -88,7 +100,10 @@ class Thread:
 
 
 class Line(NamedTuple):
-    """The learner's line of a call: `source` is a cell or a file by name, `number` counts from 1."""
+    """The learner's line of a call:
+
+    `source` is a cell or a file by name, `number` counts from 1.
+    """
 
     source: str
     number: int
@@ -96,7 +111,10 @@ class Line(NamedTuple):
 
 
 class BufferEvent(NamedTuple):
-    """One of the four, `what`, in `channel`; `call` shows it: full a write that found no room, non-full one that gets in."""
+    """One of the four, `what`, in `channel`; `call` shows it:
+
+    full a write that found no room, non-full one that gets in.
+    """
 
     at_ns: int
     what: str
@@ -106,11 +124,13 @@ class BufferEvent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call to the kernel.  Times are in nanoseconds; `end_ns` is None while it was still in the call.
+    """One call to the kernel.  Times are in nanoseconds; `end_ns` is None while it was still in the
+    call.
 
-    `arguments` and `result` are plain data: bytes appear as `Data`, streams as `Stream`.  `error` is the pair (type,
-    message) of the exception, `errno` its number or 0.  `may_sleep` says that the kernel was allowed to put the thread
-    to sleep, `asleep` that it did.  `events` is what a poll returned, as pairs (stream, event mask).
+    `arguments` and `result` are plain data: bytes appear as `Data`, streams as `Stream`.  `error`
+    is the pair (type, message) of the exception, `errno` its number or 0.  `may_sleep` says that
+    the kernel was allowed to put the thread to sleep, `asleep` that it did.  `events` is what a
+    poll returned, as pairs (stream, event mask).
     """
 
     index: int
@@ -132,14 +152,16 @@ class Call:
 
 
 class Log(Sequence):
-    """The recording: a sequence of `Call`, with `streams`, `epolls`, `threads`, `sources` and `header`.
+    """The recording: a sequence of `Call`, with `streams`, `epolls`, `threads`, `sources` and
+    `header`.
 
     It is empty until the ``with epollkit.record()`` block has ended."""
 
     def __init__(self):
         self.header = {}
         self.objects, self.threads, self.lines, self.sources = (), (), (), {}
-        #: what the kernel said when it was asked: (stream, asked from, asked until, bytes waiting, could be written to)
+        #: what the kernel said when it was asked: (stream, asked from, asked until, bytes waiting,
+        #: could be written to)
         self.notes = []
         self.remarks, self.awake_at_the_end = [], set()
         self.is_complete = False
@@ -169,7 +191,9 @@ class Log(Sequence):
 
     @property
     def streams(self) -> tuple[Stream, ...]:
-        """Every stream of the recording, in the order in which they came into it; epolls are in `epolls`."""
+        """Every stream of the recording, in the order in which they came into it; epolls are in
+        `epolls`.
+        """
         return tuple(one for one in self.objects if one.kind != "epoll")
 
     @property
@@ -178,16 +202,28 @@ class Log(Sequence):
         return tuple(one for one in self.objects if one.kind == "epoll")
 
     def columns(self) -> dict:
-        """Return the calls as columns: an array for each number, a list for the rest.  −1 stands for none."""
+        """Return the calls as columns:
+
+        an array for each number, a list for the rest.  −1 stands for none.
+        """
         return self._columns
 
     def calls(self, name=None, stream=None, thread=None) -> list[Call]:
-        """Return the calls that fit: *name* as in ``"os.read"``, *stream* and *thread* as objects or by name."""
+        """Return the calls that fit:
+
+        *name* as in ``"os.read"``, *stream* and *thread* as objects or by name.
+        """
+
         def fits(wanted, found):
             return wanted is None or wanted == found or (found is not None and wanted == found.name)
-        return [call for call in self
-                if (name is None or call.name == name) and fits(thread, call.thread)
-                and (fits(stream, call.stream) or (stream is not None and fits(stream, call.epoll)))]
+
+        return [
+            call
+            for call in self
+            if (name is None or call.name == name)
+            and fits(thread, call.thread)
+            and (fits(stream, call.stream) or (stream is not None and fits(stream, call.epoll)))
+        ]
 
     def _call(self, i):
         row = {name: column[i] for name, column in self._columns.items()}
@@ -199,12 +235,24 @@ class Log(Sequence):
             result = made if name in ("os.pipe", "os.pipe2", "socket.socketpair") else made[0]
         else:
             result = _data(result)
-        return Call(i, name, self.threads[row["thread"]], row["start_ns"],
-                    None if row["end_ns"] == STILL_IN_CALL else row["end_ns"], self._object(row["stream"]),
-                    self._object(row["epoll"]), tuple(_data(one) for one in row["arguments"]), result, row["error"],
-                    row["errno"], bool(row["may_sleep"]), bool(self.asleep[i]),
-                    self.lines[row["line"]] if row["line"] >= 0 else None,
-                    tuple((self._object(n), mask) for n, mask in self.raw_events(i)), row["moved"])
+        return Call(
+            i,
+            name,
+            self.threads[row["thread"]],
+            row["start_ns"],
+            None if row["end_ns"] == STILL_IN_CALL else row["end_ns"],
+            self._object(row["stream"]),
+            self._object(row["epoll"]),
+            tuple(_data(one) for one in row["arguments"]),
+            result,
+            row["error"],
+            row["errno"],
+            bool(row["may_sleep"]),
+            bool(self.asleep[i]),
+            self.lines[row["line"]] if row["line"] >= 0 else None,
+            tuple((self._object(n), mask) for n, mask in self.raw_events(i)),
+            row["moved"],
+        )
 
     def _object(self, index):
         return self.objects[index] if index >= 0 else None
@@ -221,13 +269,20 @@ class Log(Sequence):
     def timed_out(self, i):
         error = self._columns["error"][i]
         if self._columns["name"][i] == "epoll.poll":
-            return error is None and not self._columns["result"][i] and self._columns["end_ns"][i] >= 0
+            return (
+                error is None and not self._columns["result"][i] and self._columns["end_ns"][i] >= 0
+            )
         return error is not None and error[0] == "TimeoutError" and not self._columns["errno"][i]
 
     def is_counted(self, i):
-        """Tell whether it is known how much the call moved: it came back, and no ``sendall`` failed on the way."""
+        """Tell whether it is known how much the call moved:
+
+        it came back, and no ``sendall`` failed on the way.
+        """
         failed = self._columns["error"][i] and self._columns["errno"][i] not in SENT_NOTHING
-        return self._columns["end_ns"][i] >= 0 and not (failed and self._columns["name"][i] == "socket.sendall")
+        return self._columns["end_ns"][i] >= 0 and not (
+            failed and self._columns["name"][i] == "socket.sendall"
+        )
 
     def wanted(self, i):
         """How much a write was given, in what its stream counts."""
@@ -235,103 +290,170 @@ class Log(Sequence):
         if self._columns["name"][i] in CONNECTS or not arguments:
             return 1
         first, moved = arguments[0], self._columns["moved"][i]
-        if moved and self._object(self._columns["stream"][i]).kind == "eventfd":  # eight bytes that stand for a number
+        if (
+            moved and self._object(self._columns["stream"][i]).kind == "eventfd"
+        ):  # eight bytes that stand for a number
             return moved
-        return len(first) if first.__class__ is bytes else first[0] if first.__class__ is tuple else first
+        return (
+            len(first)
+            if first.__class__ is bytes
+            else first[0]
+            if first.__class__ is tuple
+            else first
+        )
 
     def was_cut_short(self, i):
-        return self._columns["moved"][i] < self.wanted(i) and not self._columns["error"][i] \
+        return (
+            self._columns["moved"][i] < self.wanted(i)
+            and not self._columns["error"][i]
             and self._columns["name"][i] != "os.sendfile"
+        )
 
     # what follows from the calls, worked out once
 
     @cached_property
     def traffic(self):
         """The calls by the direction of the channel that they concern."""
+        from .analysis.traffic import sort_calls
+
         return sort_calls(self)
 
     @cached_property
     def asleep(self) -> bytearray:
         """For each call 1 if it was asleep for certain, else 0."""
+        from .analysis.blocking import find_sleepers
+
         return find_sleepers(self)
 
     @cached_property
     def steps(self):
-        """Where each call began and ended, in steps, and how many there are: see `account.slots`."""
+        """Where each call began and ended, in steps, and how many there are:
+
+        see `account.slots`.
+        """
+        from .analysis.buffers import slots
+
         return slots(self)
 
-    flows = cached_property(flows_by_time)
-    flows_by_step = cached_property(flows_by_step)
+    @cached_property
+    def flows(self):
+        """The account of each direction of each channel; positions are times."""
+        from .analysis.buffers import flows_by_time
+
+        return flows_by_time(self)
+
+    @cached_property
+    def flows_by_step(self):
+        """The account of each direction of each channel; positions are steps."""
+        from .analysis.buffers import flows_by_step
+
+        return flows_by_step(self)
 
     def channel_name(self, flow) -> str:
         """Name a flow by its ends, as in ``w → r``."""
         if flow.source == flow.sink or flow.unit == "connections":
             return self.objects[flow.sink].name
-        ends = [self.objects[end].name if end is not None else "elsewhere" for end in (flow.source, flow.sink)]
+        ends = [
+            self.objects[end].name if end is not None else "elsewhere"
+            for end in (flow.source, flow.sink)
+        ]
         return " → ".join(ends)
 
     def buffer_events(self) -> list[BufferEvent]:
         """List the buffer events in the order of time.
 
-        *non-empty* and *empty* follow from the account.  *full* is a write refused, cut short or put to sleep; *non-full*
-        the next write that gets in, or the kernel saying OUT again.
+        *non-empty* and *empty* follow from the account.  *full* is a write refused, cut short or
+        put to sleep; *non-full* the next write that gets in, or the kernel saying OUT again.
         """
-        found = [BufferEvent(at, what, self.channel_name(flow), call)
-                 for flow in self.flows if flow.unit == "bytes" for at, what, call in flow.buffer_events]
+        found = [
+            BufferEvent(at, what, self.channel_name(flow), call)
+            for flow in self.flows
+            if flow.unit == "bytes"
+            for at, what, call in flow.buffer_events
+        ]
         return sorted(found, key=lambda event: event.at_ns)
 
     def level(self, stream, at_ns=None) -> int:
-        """Return what waited for the reader of *stream* (an object or a name) at *at_ns*, or at the end.
+        """Return what waited for the reader of *stream* (an object or a name) at *at_ns*, or at the
+        end.
 
-        Bytes; for an eventfd its count, for a listening socket the connections not accepted yet.  Asked about the write
-        end of a pipe, it speaks of that pipe.  Raises ValueError if nothing can be read there.
+        Bytes; for an eventfd its count, for a listening socket the connections not accepted yet.
+        Asked about the write end of a pipe, it speaks of that pipe.  Raises ValueError if nothing
+        can be read there.
         """
         stream = self.find(stream)
-        flow = next((f for f in self.flows if f.sink == stream.description), None) \
-            or next((f for f in self.flows if f.source == stream.description), None)
+        flow = next((f for f in self.flows if f.sink == stream.description), None) or next(
+            (f for f in self.flows if f.source == stream.description), None
+        )
         if flow is None:
-            raise ValueError(f"{stream.name} is {stream.kind}: no level was kept for it; ask for a pipe, a connection, "
-                             "an eventfd or a listening socket")
+            raise ValueError(
+                f"{stream.name} is {stream.kind}: no level was kept for it; ask for a pipe, a connection, "
+                "an eventfd or a listening socket"
+            )
         return flow.level(float("inf") if at_ns is None else at_ns)
 
     def find(self, name) -> Stream:
-        """Return the stream or epoll called *name*, or itself if it is a `Stream`.  Raises ValueError if there is none."""
+        """Return the stream or epoll called *name*, or itself if it is a `Stream`.
+
+        Raises ValueError if there is none.
+        """
         if isinstance(name, Stream):
             return name
         for one in self.objects:
             if one.name == name:
                 return one
-        raise ValueError(f"no stream is called {name!r}; this log knows {', '.join(o.name for o in self.objects)}")
+        raise ValueError(
+            f"no stream is called {name!r}; this log knows {', '.join(o.name for o in self.objects)}"
+        )
 
     def interest_list(self, epoll, at_ns=None, step=None) -> dict:
-        """Replay what *epoll* watched at *at_ns*, or after *step*, counted from 0 (by default at the end).
+        """Replay what *epoll* watched at *at_ns*, or after *step*, counted from 0 (by default at
+        the end).
 
-        Returns {(number, stream or None): mask} as the kernel would list it: with ERR and HUP added, without them and
-        without any condition where a one-shot entry has fired, with the ghosts that a dup keeps alive.
+        Returns {(number, stream or None): mask} as the kernel would list it: with ERR and HUP
+        added, without them and without any condition where a one-shot entry has fired, with the
+        ghosts that a dup keeps alive.
 
-        Raises ValueError if *epoll* is none.  *Source:* epoll(7), "Will closing a file descriptor cause it to be removed".
+        Raises ValueError if *epoll* is none.  *Source:* epoll(7), "Will closing a file descriptor
+        cause it to be removed".
         """
+        from .analysis.interest import replay
+
         return replay(self, self.find(epoll), at_ns, step)
 
     def limits(self) -> list[str]:
-        """Say in words what this recording could not see.  An empty list: nothing that matters is missing."""
-        return story.unseen(self)
+        """Say in words what this recording could not see.
+
+        An empty list: nothing that matters is missing.
+        """
+        from .analysis.story import unseen
+
+        return unseen(self)
 
     def summary(self, most=60) -> str:
-        """Tell the story in words, step by step, without times.  After *most* lines it only counts."""
-        return story.tell(self, most)
+        """Tell the story in words, step by step, without times.
+
+        After *most* lines it only counts.
+        """
+        from .analysis.story import tell
+
+        return tell(self, most)
 
     # on disk
 
     def save(self, path) -> Path:
-        """Write the log to *path* as JSON Lines, for `load`.  Returns the path.  Raises ValueError inside the block."""
+        """Write the log to *path* as JSON Lines, for `load`.
+
+        Returns the path.  Raises ValueError inside the block.
+        """
         return saved.write(self, Path(path))
 
     @classmethod
     def load(cls, path) -> "Log":
         """Read a log that `save` wrote.
 
-        Raises ValueError, and says what was found instead, if the file is no log, is of another version, or was cut off.
+        Raises ValueError, and says what was found instead, if the file is no log, is of another
+        version, or was cut off.
         """
         log = cls()
         columns = saved.read(log, Path(path), {"thread": Thread, "line": Line, "object": Stream})

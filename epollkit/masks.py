@@ -2,14 +2,15 @@
 
 Facts about the kernel
 ----------------------
-An event mask is a number in which each bit is one condition.  ``EPOLLIN`` is bit 0, ``EPOLLERR`` bit 3, ``EPOLLHUP``
-bit 4.  The kernel adds ERR and HUP to every registration, asked for or not: ask for IN and the interest list holds
-``0x19``.  Four bits are not conditions at all; they say *how* an entry behaves: ET, ONESHOT, WAKEUP, EXCLUSIVE.
+An event mask is a number in which each bit is one condition.  ``EPOLLIN`` is bit 0, ``EPOLLERR``
+bit 3, ``EPOLLHUP`` bit 4.  The kernel adds ERR and HUP to every registration, asked for or not: ask
+for IN and the interest list holds ``0x19``.  Four bits are not conditions at all; they say *how* an
+entry behaves: ET, ONESHOT, WAKEUP, EXCLUSIVE.
 
 What we do about them
 ---------------------
-The values stand here as literals, not as ``select.EPOLLIN``, so that a saved log can be read on a system that has no
-epoll.  They are part of the kernel's interface to programs and never change.
+The values stand here as literals, not as ``select.EPOLLIN``, so that a saved log can be read on a
+system that has no epoll.  They are part of the kernel's interface to programs and never change.
 
 *Source:* epoll_ctl(2); ``include/uapi/linux/eventpoll.h``.
 """
@@ -34,7 +35,8 @@ FLAGS = {
 }
 
 IN, OUT, ERR, HUP, RDHUP, ET, ONESHOT = (
-    FLAGS["EPOLL" + name] for name in ("IN", "OUT", "ERR", "HUP", "RDHUP", "ET", "ONESHOT"))
+    FLAGS["EPOLL" + name] for name in ("IN", "OUT", "ERR", "HUP", "RDHUP", "ET", "ONESHOT")
+)
 #: The bits that are conditions; the four above them say how an entry behaves.
 CONDITIONS = 0x0FFFFFFF
 #: What the kernel reports without being asked.
@@ -44,8 +46,8 @@ ALWAYS = ERR | HUP
 def names(mask: int) -> str:
     """Spell an event mask out.
 
-    *mask* is a number from 0 to 0xFFFFFFFF.  Returns the names joined by ``|`` from the lowest bit up; bits that no
-    flag names come last, in hexadecimal; a mask without bits is ``"0"``.
+    *mask* is a number from 0 to 0xFFFFFFFF.  Returns the names joined by ``|`` from the lowest bit
+    up; bits that no flag names come last, in hexadecimal; a mask without bits is ``"0"``.
 
     Raises TypeError if *mask* is not an int, ValueError if it has no place in 32 bits.
 
@@ -59,7 +61,9 @@ def names(mask: int) -> str:
     if not isinstance(mask, int):
         raise TypeError(f"an event mask is an int, got {mask!r}; pass for instance select.EPOLLIN")
     if not 0 <= mask <= 0xFFFFFFFF:
-        raise ValueError(f"an event mask lies between 0 and 0xFFFFFFFF, got {mask}; pass for instance select.EPOLLIN")
+        raise ValueError(
+            f"an event mask lies between 0 and 0xFFFFFFFF, got {mask}; pass for instance select.EPOLLIN"
+        )
     found = [name for name, bit in FLAGS.items() if mask & bit]
     if rest := mask & ~sum(FLAGS.values()):
         found.append(hex(rest))
@@ -69,8 +73,8 @@ def names(mask: int) -> str:
 def value(spelled: str) -> int:
     """Read a spelled event mask: the way back from `names`.
 
-    *spelled* is flag names (with or without ``EPOLL``) or numbers, joined by ``|``.  Returns the mask.
-    Raises ValueError for a word that is neither, and lists the names there are.
+    *spelled* is flag names (with or without ``EPOLL``) or numbers, joined by ``|``.  Returns the
+    mask. Raises ValueError for a word that is neither, and lists the names there are.
 
     >>> hex(value("EPOLLIN|EPOLLHUP")), value("IN|0x8")
     ('0x11', 9)
@@ -82,7 +86,9 @@ def value(spelled: str) -> int:
             try:
                 flag = int(word, 0)
             except ValueError:
-                raise ValueError(f"no flag is called {word!r}; the names are {', '.join(FLAGS)}") from None
+                raise ValueError(
+                    f"no flag is called {word!r}; the names are {', '.join(FLAGS)}"
+                ) from None
         mask |= flag
     return mask
 

@@ -1,7 +1,8 @@
 """A log on disk: JSON Lines, one line for each call.
 
-The first line is the header: format, version, and how many lines of each kind follow.  Then one line about the whole, one
-for each stream or epoll, one for each call.  Bytes stand as ``{"bytes": "hexadecimal"}``; every list comes back a tuple.
+The first line is the header: format, version, and how many lines of each kind follow.  Then one
+line about the whole, one for each stream or epoll, one for each call.  Bytes stand as ``{"bytes":
+"hexadecimal"}``; every list comes back a tuple.
 """
 
 import json
@@ -14,10 +15,22 @@ VERSION = 1
 def lines(log):
     """Yield the lines of *log*."""
     columns = log.columns()
-    header = {"format": FORMAT, "version": VERSION, **log.header, "objects": len(log.objects), "calls": len(log)}
-    whole = {"threads": [asdict(one) for one in log.threads], "lines": log.lines, "sources": list(log.sources.items()),
-             "notes": log.notes, "remarks": log.remarks, "awake_at_the_end": sorted(log.awake_at_the_end),
-             "columns": list(columns)}
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        **log.header,
+        "objects": len(log.objects),
+        "calls": len(log),
+    }
+    whole = {
+        "threads": [asdict(one) for one in log.threads],
+        "lines": log.lines,
+        "sources": list(log.sources.items()),
+        "notes": log.notes,
+        "remarks": log.remarks,
+        "awake_at_the_end": sorted(log.awake_at_the_end),
+        "columns": list(columns),
+    }
     encode = json.JSONEncoder(default=_encode, separators=(",", ":")).encode
     yield encode(header)
     yield encode(whole)
@@ -34,9 +47,11 @@ def write(log, path):
 
 
 def read(log, path, makers):
-    """Fill *log* from what `write` wrote to *path*, and return its columns.  *makers* make what a log holds.
+    """Fill *log* from what `write` wrote to *path*, and return its columns.  *makers* make what a
+    log holds.
 
-    Raises ValueError, and says what was found instead, if that is no log, is of another version, or was cut off.
+    Raises ValueError, and says what was found instead, if that is no log, is of another version, or
+    was cut off.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -45,11 +60,15 @@ def read(log, path, makers):
     except (ValueError, KeyError, TypeError, RecursionError):
         known = False
     if not known:
-        raise ValueError(f"{path} is not an epollkit log: its first line is not the header of one. "
-                         "Pass a file that log.save(path) wrote.")
+        raise ValueError(
+            f"{path} is not an epollkit log: its first line is not the header of one. "
+            "Pass a file that log.save(path) wrote."
+        )
     if header.get("version") != VERSION:
-        raise ValueError(f"{path} is an epollkit log of version {header.get('version')}, this epollkit reads version "
-                         f"{VERSION}. Record it again, or read it with the epollkit that wrote it.")
+        raise ValueError(
+            f"{path} is an epollkit log of version {header.get('version')}, this epollkit reads version "
+            f"{VERSION}. Record it again, or read it with the epollkit that wrote it."
+        )
     try:
         objects, calls = header.pop("objects"), header.pop("calls")
         body = json.loads(f"[{','.join(text.splitlines()[1:])}]", object_hook=_decode)
@@ -57,7 +76,9 @@ def read(log, path, makers):
             return _fill(log, header, body, objects, makers)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass  # what is said is the same, whatever was damaged
-    raise ValueError(f"{path} was cut off or damaged: lines are missing, or broken. Save the log again.")
+    raise ValueError(
+        f"{path} was cut off or damaged: lines are missing, or broken. Save the log again."
+    )
 
 
 def _fill(log, header, body, objects, makers):
@@ -69,11 +90,16 @@ def _fill(log, header, body, objects, makers):
     log.sources, log.remarks = dict(whole["sources"]), whole["remarks"]
     log.notes = [tuple(note) for note in whole["notes"]]
     log.awake_at_the_end = set(whole["awake_at_the_end"])
-    log.objects = tuple(makers["object"](**{key: _tuples(value) for key, value in one.items()})
-                        for one in body[1:1 + objects])
-    rows = body[1 + objects:]
+    log.objects = tuple(
+        makers["object"](**{key: _tuples(value) for key, value in one.items()})
+        for one in body[1 : 1 + objects]
+    )
+    rows = body[1 + objects :]
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(whole["columns"])
-    return {name: list(map(_tuples, column)) for name, column in zip(whole["columns"], columns, strict=True)}
+    return {
+        name: list(map(_tuples, column))
+        for name, column in zip(whole["columns"], columns, strict=True)
+    }
 
 
 def _tuples(value):

@@ -1,71 +1,25 @@
-"""What every test of the recorder shares: each log made in a test is held against rules that hold for every log."""
+"""What surrounds every test: each log made in it is held against rules that hold for every log."""
 
-import contextlib
-import gc
 import io
 import os
 import signal
-import subprocess
-import sys
 import threading
-import time
 
 import pytest
-from ipywidgets.widgets import widget
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.text import Text
+from support import everything_replaced, keeps_the_rules
 
-import epollkit
-from epollkit import kernel
-from epollkit import recorder as recording
+from epollkit.recording import recorder as recording
 
-# A shell lets what it starts in the background ignore Ctrl-C, and some of these tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-#: How many rounds a test makes that must hold every time.  EPOLLKIT_ROUNDS=200 makes more.
-ROUNDS = int(os.environ.get("EPOLLKIT_ROUNDS", "20"))
-
-
-def keeps_the_rules(log, path):
-    """Assert what holds for every log; *path* is where it may be saved."""
-    flows = log.flows
-    for flow in flows:
-        moved = flow.written - flow.read + sum(amount for _, amount, _ in flow.elsewhere) \
-            - sum(amount for _, amount, _ in flow.discarded)
-        last = flow.points[-1][1] if flow.points else flow.start_level
-        assert flow.start_level + moved == last, flow
-        assert all(level >= 0 for _, level, _ in flow.points), flow
-        for found in (flow.points, flow.buffer_events, flow.elsewhere, flow.endings, flow.discarded):
-            positions = [entry[0] for entry in found]
-            assert positions == sorted(positions), flow
-    # In steps it is the same story as in time.
-    start, end, count = log.steps
-    assert sorted({*start, *(step for step in end if step < count)}) == list(range(count))
-    for flow, same in zip(flows, log.flows_by_step, strict=True):
-        assert [(level, call) for _, level, call in flow.points] == [(level, call) for _, level, call in same.points]
-        assert [entry[1:] for entry in flow.buffer_events] == [entry[1:] for entry in same.buffer_events]
-    for call, asleep in enumerate(log.asleep):
-        assert log.may_sleep(call) or not asleep, log[call]
-    loaded = epollkit.Log.load(log.save(path))
-    assert loaded == log
-    assert list(loaded) == list(log)
-    assert loaded.asleep == log.asleep
-    assert loaded.flows == log.flows
-    assert loaded.limits() == log.limits()
-
-
-def everything_replaced():
-    """Return what may be replaced while something is recorded, as it is now."""
-    import _socket
-    import select
-    import socket
-    return {owner: dict(vars(owner)) for owner in (select.epoll, socket.socket, os, _socket)}
 
 
 @pytest.fixture(scope="session", autouse=True)
 def fonts_are_open():
-    """matplotlib keeps the files of its fonts open from the first picture on: before anything is counted."""
+    """matplotlib keeps the files of its fonts open from the first picture on:
+
+    before anything is counted.
+    """
     figure = Figure()
     for look in ({}, {"weight": "bold"}, {"style": "italic"}):
         figure.text(0, 0, "epoll", family="DejaVu Sans", **look)
@@ -82,9 +36,13 @@ def progress_of_nobody(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def every_log_keeps_the_rules(request, monkeypatch, tmp_path):
-    """Hold every log that a test makes against `keeps_the_rules`; nothing is left replaced, open or running."""
+    """Hold every log that a test makes against `keeps_the_rules`; nothing is left replaced, open
+    or running.
+    """
     # These start Jupyter kernels, which keep streams of their own.
-    if request.module.__name__ == "test_notebooks" or request.module.__name__.endswith("_in_jupyter"):
+    if request.module.__name__ == "test_notebooks" or request.module.__name__.endswith(
+        "_in_jupyter"
+    ):
         yield
         return
     logs, before = [], everything_replaced()
@@ -106,111 +64,6 @@ def every_log_keeps_the_rules(request, monkeypatch, tmp_path):
     for log in logs:
         if len(log) < 20_000:
             keeps_the_rules(log, tmp_path / "kept.jsonl")
-
-
-@contextlib.contextmanager
-def busy_cores():
-    """Keep every core busy with another process's work, for as long as the block lasts."""
-    busy = [subprocess.Popen([sys.executable, "-c", "print(flush=True)\nwhile True: pass"], stdout=subprocess.PIPE)
-            for _ in range(os.cpu_count())]
-    try:
-        for process in busy:
-            process.stdout.readline()
-        yield
-    finally:
-        for process in busy:
-            process.kill()
-            process.wait()
-            process.stdout.close()
-
-
-@contextlib.contextmanager
-def thread(target, *args, name="B"):
-    """Run *target* in a thread for the block.  What it raises is raised at the end of the block."""
-    failed = []
-
-    def run():
-        try:
-            target(*args)
-        except BaseException as error:
-            failed.append(error)
-
-    running = threading.Thread(target=run, name=name)
-    running.start()
-    try:
-        yield running
-    finally:
-        running.join(60)
-        assert not running.is_alive()
-    if failed:
-        raise failed[0]
-
-
-def wait_until_asleep(running, stream):
-    kernel.wait_until_asleep(running, stream, 60)
-
-
-#: For programs in a process of their own: what is open; and every number that may be held but is free, as a list.
-SCARCE = """
-import os, resource
-
-def numbers():  # listing the directory would take a number
-    return [number for number in range(1000) if os.path.exists(f"/proc/self/fd/{number}")]
-
-def hold_all(limit):
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-    held = []
-    while True:
-        try:
-            held.append(os.dup(0))
-        except OSError:
-            return held
-"""
-
-
-def run_apart(program):
-    """Run *program* in a process of its own, which has what SCARCE defines; a warning there is an error."""
-    subprocess.run([sys.executable, "-W", "error", "-c", SCARCE + program], check=True, timeout=120)
-
-
-@contextlib.contextmanager
-def leaves_nothing():
-    """Assert that the block leaves no number open, no thread running, no widget alive."""
-    def left():
-        return sorted(os.listdir("/proc/self/fd")), set(threading.enumerate()), set(widget._instances)
-
-    before = left()
-    yield
-    assert left() == before
-
-
-@contextlib.contextmanager
-def half_a_second(*what):
-    """Assert that the block uses less than half a second of the processor, and is done within two; *what* it was.
-
-    The garbage collector waits meanwhile: it would go through all that the tests before have piled up, which takes up
-    to a second.
-    """
-    gc.disable()
-    try:
-        started, used = time.monotonic(), time.thread_time()
-        yield
-        used, took = time.thread_time() - used, time.monotonic() - started
-    finally:
-        gc.enable()
-    assert used < 0.5 and took < 2, (*what, used, took)
-
-
-def nothing_overlaps(figure):
-    """Assert that no text of *figure* runs into another, or over the edge.  Returns how many texts there are."""
-    edge, renderer = figure.bbox, FigureCanvasAgg(figure).get_renderer()
-    boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in figure.findobj(Text) if text.get_text()]
-    for at, (text, box) in enumerate(boxes):
-        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= edge.x1 and box.y1 <= edge.y1, f"{text!r} is cut off"
-        for other, there in boxes[:at]:
-            assert box.x1 <= there.x0 or there.x1 <= box.x0 or box.y1 <= there.y0 or there.y1 <= box.y0, \
-                f"{text!r} runs into {other!r}"
-    return len(boxes)
 
 
 @pytest.fixture

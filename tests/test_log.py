@@ -6,7 +6,7 @@ import select
 import socket
 
 import pytest
-from conftest import keeps_the_rules
+from support import keeps_the_rules
 
 import epollkit
 from epollkit.log import Data
@@ -38,7 +38,11 @@ def test_reading(log):
         log[11]
     register, write, poll = log[2], log[4], log[5]
     r, w = log.find("r"), log.find("w")
-    assert (register.epoll.name, register.stream, register.arguments) == ("ep", r, (r.number, select.EPOLLIN))
+    assert (register.epoll.name, register.stream, register.arguments) == (
+        "ep",
+        r,
+        (r.number, select.EPOLLIN),
+    )
     assert (write.arguments, write.result, write.bytes_moved) == ((Data(100, b"x" * 32),), 100, 100)
     assert poll.events == ((r, select.EPOLLIN),)
     assert (poll.result, poll.arguments) == (None, (-1, -1))
@@ -92,7 +96,11 @@ def test_what_is_kept_of_strange_arguments():
         b.recvmsg(1000, 10)
         a.close()
         b.close()
-    assert [call.arguments[0] for call in log[1:4]] == [Data(3, b"abc"), Data(6, b"onetwo"), Data(41, b"a" * 32)]
+    assert [call.arguments[0] for call in log[1:4]] == [
+        Data(3, b"abc"),
+        Data(6, b"onetwo"),
+        Data(41, b"a" * 32),
+    ]
     assert log[4].result == Data(50, b"abconetwo" + b"a" * 23)
     assert [call.bytes_moved for call in log[1:8]] == [3, 6, 41, 50, 7, 5, 2]
     assert (log[6].result, log[7].result) == (Data(5, b"12345"), Data(2, b"67"))
@@ -100,35 +108,65 @@ def test_what_is_kept_of_strange_arguments():
 
 # Bad input
 
+
 def test_a_log_that_was_cut_off_says_so(log, tmp_path):
     whole = log.save(tmp_path / "whole.jsonl").read_bytes()
     path = tmp_path / "cut.jsonl"
     lines = whole.splitlines(keepends=True)
     ends = [sum(map(len, lines[:count])) for count in range(len(lines))]
-    cuts = {*ends, *(end + len(line) // 2 for end, line in zip(ends, lines, strict=True)), len(whole) - 1}
+    cuts = {
+        *ends,
+        *(end + len(line) // 2 for end, line in zip(ends, lines, strict=True)),
+        len(whole) - 1,
+    }
     for cut in cuts:
         path.write_bytes(whole[:cut])
-        with pytest.raises(ValueError, match="was cut off or damaged" if cut >= len(lines[0]) - 1 else "is not an epollkit log"):
+        with pytest.raises(
+            ValueError,
+            match="was cut off or damaged"
+            if cut >= len(lines[0]) - 1
+            else "is not an epollkit log",
+        ):
             epollkit.Log.load(path)
     for missing in range(1, len(lines)):
-        path.write_bytes(b"".join(lines[:missing] + lines[missing + 1:]))
+        path.write_bytes(b"".join(lines[:missing] + lines[missing + 1 :]))
         with pytest.raises(ValueError, match="cut off or damaged"):
             epollkit.Log.load(path)
-    for at, wrong in [(1, b"{}\n"), (2, b"{}\n"), (len(lines) - 1, b"7\n"), (1, b"[" * 100_000 + b"\n"),
-                      (0, lines[0].replace(b'"calls":', b'"calls":"many","was":'))]:
-        path.write_bytes(b"".join([*lines[:at], wrong, *lines[at + 1:]]))
+    for at, wrong in [
+        (1, b"{}\n"),
+        (2, b"{}\n"),
+        (len(lines) - 1, b"7\n"),
+        (1, b"[" * 100_000 + b"\n"),
+        (0, lines[0].replace(b'"calls":', b'"calls":"many","was":')),
+    ]:
+        path.write_bytes(b"".join([*lines[:at], wrong, *lines[at + 1 :]]))
         with pytest.raises(ValueError, match="cut off or damaged"):
             epollkit.Log.load(path)
     path.write_bytes(whole)
     assert epollkit.Log.load(path) == log
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"\x80\x81\x00", b"{}\n", b"[1, 2]\n", b"17\n", b'"epollkit log"\n',
-                                     b'{"format": "other"}\n', b"not json\n", bytes(range(256)) * 100])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\n",
+        b"\x80\x81\x00",
+        b"{}\n",
+        b"[1, 2]\n",
+        b"17\n",
+        b'"epollkit log"\n',
+        b'{"format": "other"}\n',
+        b"not json\n",
+        bytes(range(256)) * 100,
+    ],
+)
 def test_what_is_no_log(content, tmp_path):
     path = tmp_path / "strange"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="is not an epollkit log: its first line is not the header of one"):
+    with pytest.raises(
+        ValueError, match="is not an epollkit log: its first line is not the header of one"
+    ):
         epollkit.Log.load(path)
 
 
@@ -137,7 +175,9 @@ def test_a_log_of_another_version(log, tmp_path):
     header, rest = path.read_text().split("\n", 1)
     for version in (0, 99, "x", None):
         path.write_text(json.dumps(json.loads(header) | {"version": version}) + "\n" + rest)
-        with pytest.raises(ValueError, match=f"of version {version}, this epollkit reads version 1"):
+        with pytest.raises(
+            ValueError, match=f"of version {version}, this epollkit reads version 1"
+        ):
             epollkit.Log.load(path)
     with pytest.raises(FileNotFoundError):
         epollkit.Log.load(tmp_path / "nowhere")

@@ -25,8 +25,16 @@ def test_names():
     assert masks.value("IN | hup".upper()) == 0x11
 
 
-@pytest.mark.parametrize("wrong, kind", [(-1, ValueError), (1 << 32, ValueError), ("x", TypeError), (1.0, TypeError),
-                                         (None, TypeError)])
+@pytest.mark.parametrize(
+    "wrong, kind",
+    [
+        (-1, ValueError),
+        (1 << 32, ValueError),
+        ("x", TypeError),
+        (1.0, TypeError),
+        (None, TypeError),
+    ],
+)
 def test_what_is_no_mask(wrong, kind):
     with pytest.raises(kind, match="an event mask"):
         epollkit.names(wrong)

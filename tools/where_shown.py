@@ -1,6 +1,8 @@
-"""Where the course shows what: every method, flag and error of epoll, and the notebooks whose cells show it.
+"""Where the course shows what: every method, flag and error of epoll, and the notebooks whose cells
+show it.
 
-``python tools/where_shown.py`` writes the table into the last part of notebook 00.  A test compares it.
+``python tools/where_shown.py`` writes the table into the last part of notebook 00.  A test compares
+it.
 """
 
 import importlib.util
@@ -33,14 +35,31 @@ METHODS = {
 }
 FLAGS = {name: rf"\b{name}\b" for name in sorted(dir(select)) if name.startswith("EPOLL")}
 #: error → the pattern that finds it in a cell: its source, or what it printed
-ERRORS = {name: rf"\b{name}\b" for name in (
-    "EAGAIN", "EBADF", "ECONNREFUSED", "ECONNRESET", "EEXIST", "EINPROGRESS", "EINTR", "EINVAL", "ELOOP", "EMFILE", "ENOENT",
-    "EPERM", "EPIPE")} | {"ValueError": r"I/O operation on closed epoll"}
+ERRORS = {
+    name: rf"\b{name}\b"
+    for name in (
+        "EAGAIN",
+        "EBADF",
+        "ECONNREFUSED",
+        "ECONNRESET",
+        "EEXIST",
+        "EINPROGRESS",
+        "EINTR",
+        "EINVAL",
+        "ELOOP",
+        "EMFILE",
+        "ENOENT",
+        "EPERM",
+        "EPIPE",
+    )
+} | {"ValueError": r"I/O operation on closed epoll"}
 
 
 def notebook_tool():
     """Return the module that reads and writes notebooks."""
-    spec = importlib.util.spec_from_file_location("epollkit_tools_notebooks", ROOT / "tools" / "notebooks.py")
+    spec = importlib.util.spec_from_file_location(
+        "epollkit_tools_notebooks", ROOT / "tools" / "notebooks.py"
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -59,28 +78,49 @@ def cells(notebook) -> list[str]:
 def shown() -> dict[str, dict[str, list[str]]]:
     """Return, for each group, what is shown → the numbers of the notebooks that show it."""
     tool = notebook_tool()
-    texts = {path.name[:2]: cells(tool.read(path)) for path in sorted(NOTEBOOKS.glob("[0-9][0-9]-*.ipynb"))}
-    return {group: {name: [number for number, found in texts.items() if any(re.search(pattern, one) for one in found)]
-                    for name, pattern in patterns.items()}
-            for group, patterns in (("methods", METHODS), ("flags", FLAGS), ("errors", ERRORS))}
+    texts = {
+        path.name[:2]: cells(tool.read(path))
+        for path in sorted(NOTEBOOKS.glob("[0-9][0-9]-*.ipynb"))
+    }
+    return {
+        group: {
+            name: [
+                number
+                for number, found in texts.items()
+                if any(re.search(pattern, one) for one in found)
+            ]
+            for name, pattern in patterns.items()
+        }
+        for group, patterns in (("methods", METHODS), ("flags", FLAGS), ("errors", ERRORS))
+    }
 
 
 def table() -> str:
     """Return the table as markdown, with links."""
-    links = {path.name[:2]: f"[{path.name[:2]}]({path.name})" for path in NOTEBOOKS.glob("[0-9][0-9]-*.ipynb")}
+    links = {
+        path.name[:2]: f"[{path.name[:2]}]({path.name})"
+        for path in NOTEBOOKS.glob("[0-9][0-9]-*.ipynb")
+    }
     lines = [HEADING, "", "| | shown in |", "|---|---|"]
     for found in shown().values():
-        lines += [f"| `{name}` | {' '.join(links[number] for number in numbers)} |" for name, numbers in found.items()]
+        lines += [
+            f"| `{name}` | {' '.join(links[number] for number in numbers)} |"
+            for name, numbers in found.items()
+        ]
     return "\n".join(lines)
 
 
 def main() -> int:
     tool = notebook_tool()
     notebook = tool.read(HOME)
-    places = [cell for cell in notebook.cells if cell.cell_type == "markdown" and HEADING in cell.source]
+    places = [
+        cell for cell in notebook.cells if cell.cell_type == "markdown" and HEADING in cell.source
+    ]
     if not places:
-        print(f"{HOME.name} has no markdown cell with the heading {HEADING!r}: write it where the table is to stand",
-              file=sys.stderr)
+        print(
+            f"{HOME.name} has no markdown cell with the heading {HEADING!r}: write it where the table is to stand",
+            file=sys.stderr,
+        )
         return 1
     before, _, _ = places[0].source.partition(HEADING)
     places[0].source = before + table()

@@ -1,11 +1,14 @@
-"""Predict, then ask the kernel: `predict` puts a question and keeps the pick, `answer` holds it against what happened."""
+"""Predict, then ask the kernel:
+
+`predict` puts a question and keeps the pick, `answer` holds it against what happened.
+"""
 
 import html
 
 import ipywidgets
 
-from ..explore.view import Explorable
-from .course import find_question
+from ..widgets.page import Explorable
+from .content import find_question
 from .kept import note
 from .question import marked_up, plain
 from .verdict import Said
@@ -23,10 +26,16 @@ class Prediction(Explorable):
         self.question = question
         if question.choices:
             options = [(plain(label), value) for value, label in question.choices.items()]
-            self.pick = ipywidgets.RadioButtons(options=options, value=_picks.get(question.id), layout={"width": "auto"})
+            self.pick = ipywidgets.RadioButtons(
+                options=options, value=_picks.get(question.id), layout={"width": "auto"}
+            )
         else:
-            self.pick = ipywidgets.Text(value=str(_picks.get(question.id, "")), placeholder="a number",
-                                        description=question.unit, continuous_update=True)
+            self.pick = ipywidgets.Text(
+                value=str(_picks.get(question.id, "")),
+                placeholder="a number",
+                description=question.unit,
+                continuous_update=True,
+            )
         self.pick.observe(self.on(self._picked), "value")
         self.build(ipywidgets.HTML(f"<p><b>{marked_up(question.text)}</b></p>"), self.pick)
 
@@ -37,7 +46,11 @@ class Prediction(Explorable):
                 value = int(value.replace(",", "").replace("_", ""))
             except ValueError:
                 _picks.pop(self.question.id, None)
-                self.say(f"{html.escape(repr(value))} is no whole number: type one, as 3." if value else "")
+                self.say(
+                    f"{html.escape(repr(value))} is no whole number: type one, as 3."
+                    if value
+                    else ""
+                )
                 return
         _picks[self.question.id] = value
         self.say(f"Your pick: {marked_up(self.question.label(value))}. Now run the next cell.")
@@ -45,13 +58,18 @@ class Prediction(Explorable):
     def _still_bundle(self):
         choices = [*self.question.choices.values()] or [f"a number: {self.question.unit}"]
         shown = "".join(f"<li>{marked_up(choice)}</li>" for choice in choices)
-        return {"text/html": f'<div class="epollkit-still-{self._number}"><p><b>{marked_up(self.question.text)}</b></p>'
-                             f"<ul>{shown}</ul></div>",
-                "text/plain": "\n".join([plain(self.question.text), *(f"  ○ {plain(choice)}" for choice in choices)])}
+        return {
+            "text/html": f'<div class="epollkit-still-{self._number}"><p><b>{marked_up(self.question.text)}</b></p>'
+            f"<ul>{shown}</ul></div>",
+            "text/plain": "\n".join(
+                [plain(self.question.text), *(f"  ○ {plain(choice)}" for choice in choices)]
+            ),
+        }
 
 
 def predict(id) -> Prediction:
-    """Put the question *id*: as the last value of a cell it shows itself.  What is picked is kept for `answer`.
+    """Put the question *id*: as the last value of a cell it shows itself.  What is picked is kept
+    for `answer`.
 
     Raises ValueError if there is no such question.
     """
@@ -59,7 +77,9 @@ def predict(id) -> Prediction:
 
 
 class Answer(Said):
-    """The kernel's answer beside the pick; `is_right` tells whether they are the same, None if nothing was picked."""
+    """The kernel's answer beside the pick; `is_right` tells whether they are the same, None if
+    nothing was picked.
+    """
 
     is_right: bool | None
     lines: list
@@ -70,7 +90,8 @@ class Answer(Said):
 
 
 def answer(id, value) -> Answer:
-    """Set *value*, what the cell before saw the kernel do, beside what was picked for the question *id*.
+    """Set *value*, what the cell before saw the kernel do, beside what was picked for the question
+    *id*.
 
     Raises ValueError if there is no such question.
     """

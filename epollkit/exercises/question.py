@@ -1,4 +1,5 @@
-"""What a prediction is: what is asked, what may be picked, and what each answer of the kernel means.
+"""What a prediction is: what is asked, what may be picked, and what each answer of the kernel
+means.
 
 No right choice is written down: the cell that runs the experiment hands the answer over.
 """
@@ -13,9 +14,9 @@ from dataclasses import dataclass, field
 class Question:
     """One question, put before the cell that answers it.
 
-    `text` asks it; what stands between backticks is code.  `choices`: the value that a cell may hand over → what the
-    learner reads; with none, a number is typed, and `unit` says of what.  `why(value)` returns one line: what makes the
-    kernel give this answer.
+    `text` asks it; what stands between backticks is code.  `choices`: the value that a cell may
+    hand over → what the learner reads; with none, a number is typed, and `unit` says of what.
+    `why(value)` returns one line: what makes the kernel give this answer.
     """
 
     id: str

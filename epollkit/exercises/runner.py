@@ -1,44 +1,44 @@
-"""One attempt, run on real streams under ``record()``: what happens in the child process, and nothing else.
+"""One attempt, run on real streams under ``record()``: what happens in the child process, and
+nothing else.
 
 Facts about forked children
 ---------------------------
-* A child has copies of its parent's file descriptors, and they share the open file descriptions: who shuts a socket down
-  there, registers with an epoll there, or makes a stream non-blocking there, does so to the parent.
+* A child has copies of its parent's file descriptors, and they share the open file descriptions:
+  who shuts a socket down there, registers with an epoll there, or makes a stream non-blocking
+  there, does so to the parent.
 * It has one thread.  What the other threads of the parent held, nobody will ever let go of.
 
 What we do about them
 ---------------------
-Every file descriptor of the parent is replaced by ``/dev/null`` before the attempt begins: the numbers stay taken, the
-streams are out of reach.  What is found out goes to files in a folder, by path, since an attempt may close any number.
-The attempt has a thread to itself, so that this one can end the recording while the attempt sleeps or spins.
+Every file descriptor of the parent is replaced by ``/dev/null`` before the attempt begins: the
+numbers stay taken, the streams are out of reach.  What is found out goes to files in a folder, by
+path, since an attempt may close any number. The attempt has a thread to itself, so that this one
+can end the recording while the attempt sleeps or spins.
 
 *Source:* fork(2), dup2(2), setsid(2), getrlimit(2).
 """
 
-import gc
 import json
 import os
 import reprlib
-import resource
-import signal
 import sys
 import threading
 import time
 import traceback
 from pathlib import Path
 
-from .. import kernel
-from ..recorder import record
-from ..source import is_learners
+from .. import linux
+from ..recording.recorder import record
+from ..sandbox import complaint, isolate
 from . import scene as scenes
-from .course import set_up
+from .content import set_up
 from .task import ROUNDS
 
 #: The child tells what it saw after so many seconds, also of an attempt that has not come back.
 LIMIT_S = 3.0
 #: An attempt that makes more calls in one round is stopped.  It needs some twenty.
 MOST_CALLS = 8_000
-MOST_OUTPUT, KEPT_OUTPUT, MORE_MEMORY = 1 << 24, 100_000, 1 << 30
+KEPT_OUTPUT = 100_000
 
 
 class Enough(BaseException):
@@ -56,11 +56,16 @@ class Attempt:
 
     @property
     def calls(self):
-        """How many calls it has made so far, about: the recorder looks at the clock twice for each."""
+        """How many calls it has made so far, about:
+
+        the recorder looks at the clock twice for each.
+        """
         return self.ticks // 2
 
     def clock(self):
-        """Tell the time to the recorder, which asks at each call; that is where a spinner is stopped."""
+        """Tell the time to the recorder, which asks at each call; that is where a spinner is
+        stopped.
+        """
         if threading.get_ident() == self.ident:
             self.ticks += 1
             if self.ticks > 2 * MOST_CALLS:
@@ -71,7 +76,11 @@ class Attempt:
         self.ident, begin = threading.get_ident(), time.perf_counter()
         try:
             value = self.function(*self.arguments)
-            self.found = {"state": "returned", "took_s": time.perf_counter() - begin, **describe(value)}
+            self.found = {
+                "state": "returned",
+                "took_s": time.perf_counter() - begin,
+                **describe(value),
+            }
         except Enough:
             self.found = {"state": "spun"}
         except BaseException as error:
@@ -90,64 +99,49 @@ def describe(value) -> dict:
         plain = json.loads(json.dumps(value))
     except Exception:
         plain = None
-    return {"type": type(value).__name__, "shown": shown, "bytes": bytes(value).hex() if is_data else None, "value": plain}
-
-
-def complaint(error) -> dict:
-    """Tell what was raised, and the learner's line that raised it."""
-    frames = [frame for frame in traceback.TracebackException.from_exception(error).stack
-              if is_learners(frame.filename)]
-    said = "".join(traceback.format_exception_only(error)).strip()[:500]
-    return {"type": type(error).__name__, "said": said, "line": frames[-1].line if frames else "",
-            "number": frames[-1].lineno if frames else 0}
+    return {
+        "type": type(value).__name__,
+        "shown": shown,
+        "bytes": bytes(value).hex() if is_data else None,
+        "value": plain,
+    }
 
 
 def run_rounds(id, function, seed, folder):
-    """Run *function* as an attempt at the exercise *id*, round by round, and leave in *folder* what was seen.
+    """Run *function* as an attempt at the exercise *id*, round by round, and leave in *folder* what
+    was seen.
 
     Never returns: the process ends here.
     """
     folder, deadline = Path(folder), time.monotonic() + LIMIT_S
     try:
         isolate(folder / "output")
-        if kernel.is_asleep(threading.main_thread(), 0) is None:
-            raise RuntimeError("this kernel does not show in which call a thread sleeps (/proc/self/task/TID/syscall); run "
-                               "the course on a Linux that does: README.md names some")
+        if linux.is_asleep(threading.main_thread(), 0) is None:
+            raise RuntimeError(
+                "this kernel does not show in which call a thread sleeps (/proc/self/task/TID/syscall); run "
+                "the course on a Linux that does: README.md names some"
+            )
         for number in range(ROUNDS):
             os.truncate(folder / "output", 0)  # so that what is there is this round's
-            if not run_round(set_up(id, seed, number), function, deadline, folder / f"round-{number}"):
+            if not run_round(
+                set_up(id, seed, number), function, deadline, folder / f"round-{number}"
+            ):
                 break
     except BaseException:
         (folder / "failure").write_text(traceback.format_exc())
     os._exit(0)
 
 
-def isolate(output):
-    """Cut this process off from the streams, the signals and the objects of its parent."""
-    os.setsid()
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    gc.freeze()  # what the parent made is not cleaned up here
-    nothing = os.open(os.devnull, os.O_RDWR)
-    kept = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    for number in scenes.numbers():
-        if number not in (nothing, kept) and kernel.text(number):
-            os.dup2(kept if number in (1, 2) else nothing, number, inheritable=False)
-    os.close(nothing)
-    os.close(kept)
-    sys.stdout = sys.stderr = open(1, "w", buffering=1, errors="replace", closefd=False)
-    with open("/proc/self/statm") as sizes:
-        memory = int(sizes.read().split()[0]) * os.sysconf("SC_PAGESIZE")
-    for what, most in ((resource.RLIMIT_FSIZE, MOST_OUTPUT), (resource.RLIMIT_AS, memory + MORE_MEMORY)):
-        hard = resource.getrlimit(what)[1]
-        resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
-
-
 def run_round(scene, function, deadline, path) -> bool:
-    """Run one round and write the log and the findings beside *path*.  Returns whether another one makes sense."""
+    """Run one round and write the log and the findings beside *path*.
+
+    Returns whether another one makes sense.
+    """
     before, flags, threads = open_numbers(), blocking(scene), set(threading.enumerate())
     attempt = Attempt(function, scene.arguments)
-    counterpart = threading.Thread(target=scenes.play, args=(scene, attempt), name=scene.name, daemon=True)
+    counterpart = threading.Thread(
+        target=scenes.play, args=(scene, attempt), name=scene.name, daemon=True
+    )
     with record(clock=attempt.clock, **scene.streams) as log:
         attempt.thread.start()
         counterpart.start()
@@ -158,14 +152,23 @@ def run_round(scene, function, deadline, path) -> bool:
     after = open_numbers()
     found |= {
         "wanted": scene.wanted.hex() if isinstance(scene.wanted, bytes) else None,
-        "answer": None if isinstance(scene.wanted, bytes) else {
-            "value": scene.wanted, "type": type(scene.wanted).__name__, "shown": repr(scene.wanted), "case": scene.case},
+        "answer": None
+        if isinstance(scene.wanted, bytes)
+        else {
+            "value": scene.wanted,
+            "type": type(scene.wanted).__name__,
+            "shown": repr(scene.wanted),
+            "case": scene.case,
+        },
         "is_untouched": scene.is_untouched,
         "least_s": scene.least_s,
         "reply": None if scene.reply is None else scene.reply.hex(),
         "received": bytes(scene.received).hex() if scene.is_received else None,
-        "gone": [name_of(scene, number) for number in before if after.get(number) != before[number]
-                 and number not in scene.ours],
+        "gone": [
+            name_of(scene, number)
+            for number in before
+            if after.get(number) != before[number] and number not in scene.ours
+        ],
         "left": [number for number in after if after[number] != before.get(number)],
         "switched": [name for name, was in blocking(scene).items() if flags[name] != was],
         "threads": len(set(threading.enumerate()) - threads - {counterpart, attempt.thread}),
@@ -186,14 +189,20 @@ def run_round(scene, function, deadline, path) -> bool:
 
 def open_numbers() -> dict:
     """Tell what is open now: number → what the kernel calls it."""
-    return {number: text for number in scenes.numbers() if (text := kernel.text(number))}
+    return {number: text for number in scenes.numbers() if (text := linux.text(number))}
 
 
 def blocking(scene) -> dict:
     """Tell which streams of *scene* do not block, by name; those that are closed are left out."""
-    return {name: kernel.is_nonblocking(number) for name, number in scene.streams.items() if kernel.inode(number)}
+    return {
+        name: linux.is_nonblocking(number)
+        for name, number in scene.streams.items()
+        if linux.inode(number)
+    }
 
 
 def name_of(scene, number) -> str:
     """Name *number* as the scene does."""
-    return next((name for name, one in scene.streams.items() if one == number), f"file descriptor {number}")
+    return next(
+        (name for name, one in scene.streams.items() if one == number), f"file descriptor {number}"
+    )

@@ -1,4 +1,7 @@
-"""What an exercise is: what is asked, on which streams, and what helps.  Whoever judges it needs to know no more."""
+"""What an exercise is:
+
+what is asked, on which streams, and what helps.  Whoever judges it needs to know no more.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +13,9 @@ ROUNDS = 3
 class Task:
     """One exercise.
 
-    `text` says what is asked, `wanted` in one sentence what is judged; `stub` is what the learner begins with.
-    `set_up(rng, round)` opens the streams of a round, counted from 0, and returns its `Scene`.
+    `text` says what is asked, `wanted` in one sentence what is judged; `stub` is what the learner
+    begins with. `set_up(rng, round)` opens the streams of a round, counted from 0, and returns its
+    `Scene`.
     """
 
     id: str

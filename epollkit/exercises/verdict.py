@@ -1,4 +1,7 @@
-"""What `check` says: a verdict that shows itself, in words and with the timeline of the round that it speaks of."""
+"""What `check` says:
+
+a verdict that shows itself, in words and with the timeline of the round that it speaks of.
+"""
 
 import html
 from dataclasses import dataclass
@@ -21,10 +24,10 @@ class Verdict:
     """The verdict on one attempt.
 
     `state` is right, wrong, not attempted yet, took too long, raised, nonsense, ended, stopped, or
-    no verdict where the machine does not let one judge.  `seen` says what
-    happened, `log` is the recording of the round that `round`, counted from 1, names, or None; `call` is the index of
-    the call where it shows, or None.  `output` is what the attempt printed.  `seed` made the data.  `remark` says what
-    could not be kept of it.
+    no verdict where the machine does not let one judge.  `seen` says what happened, `log` is the
+    recording of the round that `round`, counted from 1, names, or None; `call` is the index of the
+    call where it shows, or None.  `output` is what the attempt printed.  `seed` made the data.
+    `remark` says what could not be kept of it.
     """
 
     task: Task
@@ -66,8 +69,10 @@ class Verdict:
         if self.is_right:
             said.append(f'exercises.solution("{self.task.id}") shows another one.')
         elif self.has_failed:
-            said.append(f'exercises.check("{self.task.id}", …, seed={self.seed + 1}) makes other data; '
-                        f'exercises.solution("{self.task.id}") shows a solution.')
+            said.append(
+                f'exercises.check("{self.task.id}", …, seed={self.seed + 1}) makes other data; '
+                f'exercises.solution("{self.task.id}") shows a solution.'
+            )
         return said + [self.remark] * bool(self.remark)
 
     def place(self) -> str:
@@ -75,12 +80,17 @@ class Verdict:
         return "" if self.call is None else f": look at step {self.log.steps[0][self.call] + 1}"
 
     def timeline(self):
-        """Draw the round that the verdict speaks of.  Returns a `Timeline`; None if there is no recording."""
+        """Draw the round that the verdict speaks of.
+
+        Returns a `Timeline`; None if there is no recording.
+        """
         if self.log is None or not len(self.log):
             return None
-        from ..picture import timeline  # drawing needs matplotlib, judging does not
-        return timeline(self.log, title=f"{self.task.id}, round {self.round}{self.place()}",
-                        mark=self.call)
+        from ..drawing.timeline import timeline
+
+        return timeline(
+            self.log, title=f"{self.task.id}, round {self.round}{self.place()}", mark=self.call
+        )
 
     def hint(self) -> Said:
         """Return a hint: what to think about."""
@@ -91,15 +101,23 @@ class Verdict:
         return Said(self.task.further_hint)
 
     def __repr__(self):
-        return "\n".join(self.lines() + ["For a hint, call .hint() on this; after that, .further_hint()."] * self.has_failed)
+        return "\n".join(
+            self.lines()
+            + ["For a hint, call .hint() on this; after that, .further_hint()."] * self.has_failed
+        )
 
     def _repr_html_(self):
         first, *others = map(html.escape, self.lines())
         mark = {"right": "✔", "not attempted yet": "○"}.get(self.state, "✘")
         text = f"<p><b>{mark} {first}</b></p>" + "".join(
-            f'<p style="white-space: pre-wrap">{line}</p>' for line in others)
+            f'<p style="white-space: pre-wrap">{line}</p>' for line in others
+        )
         drawn = self.timeline() if self.state != "right" else None
-        return text + (drawn._repr_mimebundle_()["text/html"] if drawn else "") + (self.hints() if self.has_failed else "")
+        return (
+            text
+            + (drawn._repr_mimebundle_()["text/html"] if drawn else "")
+            + (self.hints() if self.has_failed else "")
+        )
 
     def hints(self) -> str:
         """Return both hints as HTML, folded: the further one inside the first."""
@@ -119,4 +137,6 @@ class Solution:
 
     def _repr_html_(self):
         drawn = self.verdict.timeline()
-        return f"<pre>{html.escape(self.source)}</pre>" + (drawn._repr_mimebundle_()["text/html"] if drawn else "")
+        return f"<pre>{html.escape(self.source)}</pre>" + (
+            drawn._repr_mimebundle_()["text/html"] if drawn else ""
+        )

@@ -2,15 +2,17 @@
 
 Facts about clients
 -------------------
-* They do as they like.  One sends and does not read, one says nothing, one leaves in the middle of a line.
-* Who closes a socket says so by a FIN: the server reads what was sent, then ``b''``.  Who closes it with SO_LINGER and no
-  time to linger, or with bytes that it has not read, breaks off by an RST: the server's next call fails with ECONNRESET.
+* They do as they like.  One sends and does not read, one says nothing, one leaves in the middle of
+  a line.
+* Who closes a socket says so by a FIN: the server reads what was sent, then ``b''``.  Who closes it
+  with SO_LINGER and no time to linger, or with bytes that it has not read, breaks off by an RST:
+  the server's next call fails with ECONNRESET.
 
 What we do about them
 ---------------------
-A temper is a generator: it makes one move, then yields MOVED, so that the server can go on; or WAITS, if it can do nothing
-until the server does something.  Nobody sleeps in a call here, and nobody sends before the server has accepted.  What comes
-back is kept, to be compared byte for byte.
+A temper is a generator: it makes one move, then yields MOVED, so that the server can go on; or
+WAITS, if it can do nothing until the server does something.  Nobody sleeps in a call here, and
+nobody sends before the server has accepted.  What comes back is kept, to be compared byte for byte.
 
 *Source:* tcp(7), socket(7) (SO_LINGER).
 """
@@ -19,11 +21,12 @@ import select
 import socket
 import struct
 
-from .. import kernel
+from .. import linux
 
 MOVED, WAITS = "moved", "waits"
 LINES, LENGTH = 2, 24
-#: More than all buffers on the way back hold: those of the listener and the slow reader are SMALL bytes each.
+#: More than all buffers on the way back hold: those of the listener and the slow reader are SMALL
+#: bytes each.
 MUCH, SMALL = 98_304, 16_384
 
 
@@ -63,15 +66,15 @@ class Client:
 
     def line(self, length=LENGTH) -> bytes:
         """Make up a line of *length* bytes that nobody else sends."""
-        return self.rng.randbytes(length // 2).hex().encode()[:length - 1] + b"\n"
+        return self.rng.randbytes(length // 2).hex().encode()[: length - 1] + b"\n"
 
     def send(self, data):
         """Send all of *data*, as the kernel takes it."""
         rest = memoryview(data)
-        while self.sock.fileno() not in kernel.other_ends():  # still in the listener's queue
+        while self.sock.fileno() not in linux.other_ends():  # still in the listener's queue
             yield WAITS
         while rest:
-            if not kernel.readiness(self.sock, select.POLLOUT):
+            if not linux.readiness(self.sock, select.POLLOUT):
                 yield WAITS
                 continue
             taken = self.sock.send(rest)
@@ -82,7 +85,7 @@ class Client:
     def receive(self, least):
         """Read until *least* bytes have come in all."""
         while len(self.got) < least:
-            if not kernel.readiness(self.sock, select.POLLIN):
+            if not linux.readiness(self.sock, select.POLLIN):
                 yield WAITS
                 continue
             data = self.sock.recv(65536)
@@ -109,9 +112,9 @@ def slow_reader(me):
     """Send one very long line, and read nothing until nobody else has anything to do."""
     yield from me.come()
     for state in me.send(me.line(MUCH)):
-        while state == WAITS and me.may_go_on and kernel.readiness(me.sock, select.POLLIN):
+        while state == WAITS and me.may_go_on and linux.readiness(me.sock, select.POLLIN):
             yield from me.receive(len(me.got) + 1)
-            state = MOVED if kernel.readiness(me.sock, select.POLLOUT) else WAITS
+            state = MOVED if linux.readiness(me.sock, select.POLLOUT) else WAITS
         yield state
     while not me.may_go_on:
         yield WAITS
@@ -130,7 +133,7 @@ def silent(me):
 def leaves(me):
     """Send half a line, read what has come, and leave."""
     yield from me.come()
-    yield from me.send(me.line()[:LENGTH // 2])
+    yield from me.send(me.line()[: LENGTH // 2])
     _read_what_is_there(me)
     me.leave("left in mid-request")
 
@@ -138,16 +141,22 @@ def leaves(me):
 def resets(me):
     """Send half a line, read what has come, and break the connection off."""
     yield from me.come()
-    yield from me.send(me.line()[:LENGTH // 2])
+    yield from me.send(me.line()[: LENGTH // 2])
     _read_what_is_there(me)
     me.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     me.leave("broke off")
 
 
 def _read_what_is_there(me):
-    if kernel.bytes_waiting(me.sock):
+    if linux.bytes_waiting(me.sock):
         me.got += me.sock.recv(65536)
 
 
 #: What a client can be like.
-TEMPERS = {"fast": fast, "slow reader": slow_reader, "silent": silent, "leaves": leaves, "resets": resets}
+TEMPERS = {
+    "fast": fast,
+    "slow reader": slow_reader,
+    "silent": silent,
+    "leaves": leaves,
+    "resets": resets,
+}

@@ -1,17 +1,21 @@
-"""Clients of every temper visit a server that the learner wrote: what happens, in a process of its own.
+"""Clients of every temper visit a server that the learner wrote: what happens, in a process of its
+own.
 
 Facts about servers
 -------------------
-* A server that is not right hangs, spins, raises, or never comes back; a thread that does so cannot be ended.
-* Between two moves of its clients a server does what it has to do, then sleeps in a call.  If it makes call after call, and
-  nothing in the kernel changes by them, it spins.  If it sleeps in a call on one client, the others wait.
+* A server that is not right hangs, spins, raises, or never comes back; a thread that does so cannot
+  be ended.
+* Between two moves of its clients a server does what it has to do, then sleeps in a call.  If it
+  makes call after call, and nothing in the kernel changes by them, it spins.  If it sleeps in a
+  call on one client, the others wait.
 
 What we do about them
 ---------------------
-The server runs in a thread of a forked child, where it can be killed.  The clients move one after the other, each when the
-server has *settled*: it sleeps in a call on a stream, calls in vain, or is over.  While a client moves, the server stands
-still: the recorder asks for the time at each call, and is made to wait there.  So the order of what happens is the same
-every time.  Who waits in vain when nobody can move any more was let down, and the log tells by whom.
+The server runs in a thread of a forked child, where it can be killed.  The clients move one after
+the other, each when the server has *settled*: it sleeps in a call on a stream, calls in vain, or is
+over.  While a client moves, the server stands still: the recorder asks for the time at each call,
+and is made to wait there.  So the order of what happens is the same every time.  Who waits in vain
+when nobody can move any more was let down, and the log tells by whom.
 
 *Source:* fork(2), epoll(7), proc_pid_syscall(5), FIONREAD in tcp(7).
 """
@@ -27,17 +31,17 @@ import time
 import traceback
 from pathlib import Path
 
-from .. import kernel
-from ..exercises.apart import run_apart
-from ..exercises.runner import complaint, isolate
+from .. import linux
 from ..log import Log
-from ..recorder import record
+from ..recording.recorder import record
+from ..sandbox import complaint, isolate, run_apart
 from .server_clients import MOVED, SMALL, TEMPERS, WAITS, Client
 from .server_verdict import Visit
 
 #: So many calls in a row by which nothing changes are no accident.
 IN_VAIN = 24
-#: Seconds: of the processor, that a server may use up without making a call; of the clock, until the child is killed.
+#: Seconds: of the processor, that a server may use up without making a call; of the clock, until
+#: the child is killed.
 PROCESSOR_S, LIMIT_S = 0.4, 5.0
 MOST_CLIENTS = 6
 
@@ -54,11 +58,20 @@ class Server:
         self.thread = threading.Thread(target=self.run, name="server", daemon=True)
         #: held by a client that moves; more calls are granted to the server, IN_VAIN at a time
         self.turn, self.more = threading.RLock(), threading.Semaphore(0)
-        self.ticks, self.ident, self.is_held, self.is_stopped, self.is_over, self.error = 0, None, False, False, False, None
+        self.ticks, self.ident, self.is_held, self.is_stopped, self.is_over, self.error = (
+            0,
+            None,
+            False,
+            False,
+            False,
+            None,
+        )
         self.found = {"state": "late"}
 
     def clock(self):
-        """Tell the time to the recorder, which asks twice for each call; that is where the server can be held."""
+        """Tell the time to the recorder, which asks twice for each call; that is where the
+        server can be held.
+        """
         if threading.get_ident() == self.ident:
             self.ticks += 1
             if self.ticks % (2 * IN_VAIN) == 0:
@@ -83,21 +96,30 @@ class Server:
         except Enough as error:
             self.found, self.error = {"state": "spun"}, error
         except BaseException as error:
-            self.found, self.error = {"state": "raised", **complaint(error)}, error  # kept: its frames hold streams open
+            self.found, self.error = (
+                {"state": "raised", **complaint(error)},
+                error,
+            )  # kept: its frames hold streams open
         self.is_over = True
 
 
 def streams() -> list[int]:
     """List what is open in this process: pipes, sockets and epolls."""
-    texts = {number: kernel.text(number) for number in map(int, os.listdir("/proc/self/fd"))}
-    return sorted(number for number, text in texts.items() if text.startswith(("pipe:", "socket:", "anon_inode:")))
+    texts = {number: linux.text(number) for number in map(int, os.listdir("/proc/self/fd"))}
+    return sorted(
+        number
+        for number, text in texts.items()
+        if text.startswith(("pipe:", "socket:", "anon_inode:"))
+    )
 
 
 def waiting(numbers) -> list:
-    """Tell how much waits in each of *numbers* for somebody to read it, and at whom it has not arrived."""
+    """Tell how much waits in each of *numbers* for somebody to read it, and at whom it has not
+    arrived.
+    """
     found = []
     for number in numbers:
-        for probe in (kernel.bytes_waiting, kernel.bytes_unsent):
+        for probe in (linux.bytes_waiting, linux.bytes_unsent):
             try:
                 found.append((number, probe(number)))
             except (OSError, TypeError, ValueError):  # an epoll, a listener, or closed by now
@@ -108,12 +130,13 @@ def waiting(numbers) -> list:
 def settle(server, deadline) -> str:
     """Wait until *server* sleeps in a call on a stream, calls in vain, or is over.
 
-    Returns ``asleep``, ``in vain``, ``over``, or ``late`` if *deadline* has passed or it uses the processor up.
+    Returns ``asleep``, ``in vain``, ``over``, or ``late`` if *deadline* has passed or it uses the
+    processor up.
     """
     seen, begin = None, time.process_time()
     while not server.is_over:
         now = streams()
-        if any(kernel.is_asleep(server.thread, number) for number in now):
+        if any(linux.is_asleep(server.thread, number) for number in now):
             return "asleep"
         if server.is_held:
             before, seen = seen, (now, waiting(now))
@@ -128,9 +151,13 @@ def settle(server, deadline) -> str:
 
 def calm_down(deadline):
     """Wait until nothing is on its way: sent, not yet acknowledged, and not there yet either."""
+
     def is_on_its_way():
-        return any(kernel.bytes_unacknowledged(number) and not kernel.bytes_waiting(other)
-                   for number, other in kernel.other_ends().items() if kernel.text(number).startswith("socket:"))
+        return any(
+            linux.bytes_unacknowledged(number) and not linux.bytes_waiting(other)
+            for number, other in linux.other_ends().items()
+            if linux.text(number).startswith("socket:")
+        )
 
     time.sleep(0.01)
     while is_on_its_way() and time.monotonic() < deadline:
@@ -138,10 +165,11 @@ def calm_down(deadline):
 
 
 def play(server, clients, deadline, recorder) -> str:
-    """Let *clients* move, one after the other, until all have left, or nobody can move.  Returns what `settle` said last.
+    """Let *clients* move, one after the other, until all have left, or nobody can move.  Returns
+    what `settle` said last.
 
-    Where *recorder* tells that the server calls in vain and does not come back to poll, the others move once more, as far
-    as they can: so it shows that nobody hears them.
+    Where *recorder* tells that the server calls in vain and does not come back to poll, the others
+    move once more, as far as they can: so it shows that nobody hears them.
     """
     there, state, is_calm = list(clients), settle(server, deadline), False
     while there and state == "asleep":
@@ -177,7 +205,10 @@ def play(server, clients, deadline, recorder) -> str:
 
 
 def visit_apart(serve, tempers, seed, folder, limit_s):
-    """Let clients of *tempers* visit *serve*, and leave in *folder* what was seen.  Never returns: the process ends here."""
+    """Let clients of *tempers* visit *serve*, and leave in *folder* what was seen.
+
+    Never returns: the process ends here.
+    """
     folder, deadline = Path(folder), time.monotonic() + limit_s * 0.8
     try:
         isolate(folder / "output")
@@ -186,11 +217,20 @@ def visit_apart(serve, tempers, seed, folder, limit_s):
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
             listener.setsockopt(socket.SOL_SOCKET, option, SMALL)
         stop, ring = os.pipe()
-        clients = [Client(name, temper, random.Random(f"{seed} {name}"), listener.getsockname())
-                   for name, temper in named(tempers)]
+        clients = [
+            Client(name, temper, random.Random(f"{seed} {name}"), listener.getsockname())
+            for name, temper in named(tempers)
+        ]
         server, before = Server(serve, listener, stop), set(streams())
-        with (recorder := record(clock=server.clock, listener=listener, stop=stop, ring=ring,
-                                 **{client.name: client.sock for client in clients})) as log:
+        with (
+            recorder := record(
+                clock=server.clock,
+                listener=listener,
+                stop=stop,
+                ring=ring,
+                **{client.name: client.sock for client in clients},
+            )
+        ) as log:
             threading.current_thread().name = "clients"
             server.thread.start()
             state = play(server, clients, deadline, recorder)
@@ -204,10 +244,20 @@ def visit_apart(serve, tempers, seed, folder, limit_s):
                 server.thread.join(0.2)  # more only if it catches everything
             found = dict(server.found)
         found |= {
-            "settled": state, "left": sorted(set(streams()) - before),
-            "clients": [{"name": one.name, "temper": one.temper, "sent": len(one.sent), "got": len(one.got), "end": one.end,
-                         "same": one.sent.startswith(one.got),
-                         "is_unread": one.sock.fileno() >= 0 and kernel.bytes_waiting(one.sock) > 0} for one in clients],
+            "settled": state,
+            "left": sorted(set(streams()) - before),
+            "clients": [
+                {
+                    "name": one.name,
+                    "temper": one.temper,
+                    "sent": len(one.sent),
+                    "got": len(one.got),
+                    "end": one.end,
+                    "same": one.sent.startswith(one.got),
+                    "is_unread": one.sock.fileno() >= 0 and linux.bytes_waiting(one.sock) > 0,
+                }
+                for one in clients
+            ],
         }
         log.save(folder / "log")
         (folder / "found").write_text(json.dumps(found))
@@ -218,29 +268,48 @@ def visit_apart(serve, tempers, seed, folder, limit_s):
 
 def named(tempers) -> list:
     """Give each of *tempers* a name of its own: `fast`, `fast 2`."""
-    return [(temper if not (before := list(tempers[:at]).count(temper)) else f"{temper} {before + 1}", temper)
-            for at, temper in enumerate(tempers)]
+    return [
+        (
+            temper
+            if not (before := list(tempers[:at]).count(temper))
+            else f"{temper} {before + 1}",
+            temper,
+        )
+        for at, temper in enumerate(tempers)
+    ]
 
 
 def visit(serve, *tempers, seed=0, limit_s=LIMIT_S) -> Visit:
     """Let clients visit an echo server, and see who gets what back.
 
-    *serve(listener, stop)* is the server: it is to accept connections from *listener*, a TCP socket, send back to each
-    client what it gets from it, at the latest when a line is complete, and return when there is something to read from
-    *stop*, a file descriptor.  *tempers*, up to six: "fast", "slow reader", "silent", "leaves", "resets"; in the order
-    in which they come.  *seed* makes what they send.  The server runs in a child process, which is killed after *limit_s*
-    seconds: whatever it does, it does no harm here.
+    *serve(listener, stop)* is the server: it is to accept connections from *listener*, a TCP
+    socket, send back to each client what it gets from it, at the latest when a line is complete,
+    and return when there is something to read from *stop*, a file descriptor.  *tempers*, up to
+    six: "fast", "slow reader", "silent", "leaves", "resets"; in the order in which they come.
+    *seed* makes what they send.  The server runs in a child process, which is killed after
+    *limit_s* seconds: whatever it does, it does no harm here.
 
-    Returns a `Visit`: as the last value of a cell it shows itself.  Raises TypeError if *serve* is no function, ValueError
-    if there is no such temper, or there are none or too many.
+    Returns a `Visit`: as the last value of a cell it shows itself.  Raises TypeError if *serve* is
+    no function, ValueError if there is no such temper, or there are none or too many.
     """
     if not callable(serve):
-        raise TypeError(f"got {type(serve).__name__} as the server; pass your function, with no parentheses after its name")
+        raise TypeError(
+            f"got {type(serve).__name__} as the server; pass your function, with no parentheses after its name"
+        )
     if not 1 <= len(tempers) <= MOST_CLIENTS or not set(tempers) <= TEMPERS.keys():
-        raise ValueError(f"got {tempers!r}; pass one to {MOST_CLIENTS} of {', '.join(map(repr, TEMPERS))}")
+        raise ValueError(
+            f"got {tempers!r}; pass one to {MOST_CLIENTS} of {', '.join(map(repr, TEMPERS))}"
+        )
     with tempfile.TemporaryDirectory(prefix="epollkit-", ignore_cleanup_errors=True) as name:
-        how, folder = run_apart(visit_apart, serve, tempers, seed, name, limit_s, limit_s=limit_s), Path(name)
+        how, folder = (
+            run_apart(visit_apart, serve, tempers, seed, name, limit_s, limit_s=limit_s),
+            Path(name),
+        )
         if (folder / "found").exists():
             return Visit(Log.load(folder / "log"), json.loads((folder / "found").read_text()))
-        failure = (folder / "failure").read_text().splitlines()[-1] if (folder / "failure").exists() else ""
+        failure = (
+            (folder / "failure").read_text().splitlines()[-1]
+            if (folder / "failure").exists()
+            else ""
+        )
         return Visit(None, {"state": how, "said": failure, "clients": []})

@@ -1,4 +1,8 @@
-"""server(): clients visit the learner's server; who got what back in words, what happened as a timeline, more clients."""
+"""server():
+
+clients visit the learner's server; who got what back in words, what happened as a timeline, more
+clients.
+"""
 
 import functools
 import html
@@ -7,16 +11,20 @@ import io
 import ipywidgets
 from matplotlib.figure import Figure
 
-from ..ink import PAPER, WIDTH
+from ..drawing.ink import PAPER, WIDTH
+from ..widgets.page import Explorable, image, panel
 from .server_clients import TEMPERS
 from .server_experiment import MOST_CLIENTS, visit
-from .view import Explorable, image, panel
 
 #: Seconds that a server may take, whatever it does.
 LIMIT_S = 1.5
-TIPS = {"fast": "sends a line, reads it back; twice", "slow reader": "sends a lot, and reads when nobody else has to do",
-        "silent": "calls, and says nothing", "leaves": "sends half a line, and leaves",
-        "resets": "sends half a line, and breaks the connection off"}
+TIPS = {
+    "fast": "sends a line, reads it back; twice",
+    "slow reader": "sends a lot, and reads when nobody else has to do",
+    "silent": "calls, and says nothing",
+    "leaves": "sends half a line, and leaves",
+    "resets": "sends half a line, and breaks the connection off",
+}
 
 
 def draw(seen) -> bytes:
@@ -32,7 +40,9 @@ def draw(seen) -> bytes:
 
 def in_words(tempers, seen) -> str:
     """Tell who came, and what was seen, as plain text."""
-    return "\n".join([f"Clients, in the order in which they came: {', '.join(tempers)}.", *seen.lines()])
+    return "\n".join(
+        [f"Clients, in the order in which they came: {', '.join(tempers)}.", *seen.lines()]
+    )
 
 
 class ServerView(Explorable):
@@ -42,22 +52,38 @@ class ServerView(Explorable):
 
     def __init__(self, serve, tempers):
         super().__init__()
-        self.serve, self.first, self.tempers, self.seed, self.seen = serve, tempers, list(tempers), 0, None
+        self.serve, self.first, self.tempers, self.seed, self.seen = (
+            serve,
+            tempers,
+            list(tempers),
+            0,
+            None,
+        )
         self.picture, self.said, self.add = ipywidgets.HTML(), ipywidgets.HTML(), {}
 
         def button(words, tip, act, style=""):
-            made = ipywidgets.Button(description=words, tooltip=tip, button_style=style, layout={"width": "auto"})
+            made = ipywidgets.Button(
+                description=words, tooltip=tip, button_style=style, layout={"width": "auto"}
+            )
             made.on_click(self.on(lambda _: self._run(act())))
             return made
 
         for temper in TEMPERS:
-            self.add[temper] = button(f"+ {temper}", TIPS[temper], functools.partial(self._with, temper), "primary")
+            self.add[temper] = button(
+                f"+ {temper}", TIPS[temper], functools.partial(self._with, temper), "primary"
+            )
         self.again = button("Again", "the same clients, other bytes", lambda: self.tempers)
-        self.fewer = button("− the last", "take the last client away", lambda: self.tempers[:-1] or self.tempers)
+        self.fewer = button(
+            "− the last", "take the last client away", lambda: self.tempers[:-1] or self.tempers
+        )
         self.reset = button("Reset", "the clients of the beginning", lambda: list(self.first))
         row = {"flex_flow": "row wrap", "align_items": "center"}
-        self.build(ipywidgets.HBox([ipywidgets.HTML("Add a client:"), *self.add.values()], layout=row),
-                   ipywidgets.HBox([self.again, self.fewer, self.reset], layout=row), self.said, self.picture)
+        self.build(
+            ipywidgets.HBox([ipywidgets.HTML("Add a client:"), *self.add.values()], layout=row),
+            ipywidgets.HBox([self.again, self.fewer, self.reset], layout=row),
+            self.said,
+            self.picture,
+        )
         self._run(self.tempers)
 
     def _with(self, temper):
@@ -71,20 +97,26 @@ class ServerView(Explorable):
         self.seen = visit(self.serve, *tempers, seed=self.seed, limit_s=LIMIT_S)
         png, alt = draw(self.seen), in_words(tempers, self.seen)
         first, *lines = map(html.escape, alt.splitlines())
-        self.said.value = panel("", f"<div>{first}</div>" + "".join(f"<div>{line}</div>" for line in lines))
+        self.said.value = panel(
+            "", f"<div>{first}</div>" + "".join(f"<div>{line}</div>" for line in lines)
+        )
         self.picture.value = image(png, alt)
         if len(tempers) == MOST_CLIENTS:
-            self.say(f"{MOST_CLIENTS} clients are enough for one picture: take the last away, or Reset.")
+            self.say(
+                f"{MOST_CLIENTS} clients are enough for one picture: take the last away, or Reset."
+            )
         self.set_still(png, alt)
 
 
 def server(serve, *tempers) -> ServerView:
     """Let clients visit *serve*, an echo server of yours: see who gets what back, and add clients.
 
-    *serve(listener, stop)* is as `visit` wants it: accept from *listener*, send back what comes, return when there is
-    something to read from *stop*.  *tempers* are the clients to begin with, by default one that is fast.  It runs in a
-    child process: a server that hangs, spins or raises does no harm here.  When you have changed it, run the cell again.
+    *serve(listener, stop)* is as `visit` wants it: accept from *listener*, send back what comes,
+    return when there is something to read from *stop*.  *tempers* are the clients to begin with, by
+    default one that is fast.  It runs in a child process: a server that hangs, spins or raises does
+    no harm here.  When you have changed it, run the cell again.
 
-    Returns the view: as the last value of a cell it shows itself.  Raises TypeError or ValueError as `visit` does.
+    Returns the view: as the last value of a cell it shows itself.  Raises TypeError or ValueError
+    as `visit` does.
     """
     return ServerView(serve, tempers or ("fast",))

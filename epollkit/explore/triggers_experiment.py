@@ -1,16 +1,20 @@
-"""Who is told again: the same bytes for a level-triggered, an edge-triggered and a one-shot registration.
+"""Who is told again: the same bytes for a level-triggered, an edge-triggered and a one-shot
+registration.
 
 Facts about registrations
 -------------------------
-* Level-triggered, as a registration is unless it says otherwise: `poll` reports it as long as bytes are waiting.
-* Edge-triggered (EPOLLET): `poll` reports it when something new has come.  Bytes that a handler left are no news.
-  More bytes are, and so is a `modify`, even with the same mask.
-* One-shot (EPOLLONESHOT): `poll` reports it once.  The entry stays, without its conditions; `modify` puts them back.
+* Level-triggered, as a registration is unless it says otherwise: `poll` reports it as long as bytes
+  are waiting.
+* Edge-triggered (EPOLLET): `poll` reports it when something new has come.  Bytes that a handler
+  left are no news. More bytes are, and so is a `modify`, even with the same mask.
+* One-shot (EPOLLONESHOT): `poll` reports it once.  The entry stays, without its conditions;
+  `modify` puts them back.
 
 What we do about them
 ---------------------
-A `Trial` has three streams, each registered in an epoll of its own.  What one click did is a `Moment` for each of them:
-bytes before and after, what `poll` returned, the mask in the interest list.  Picture, words, verdicts are made of moments.
+A `Trial` has three streams, each registered in an epoll of its own.  What one click did is a
+`Moment` for each of them: bytes before and after, what `poll` returned, the mask in the interest
+list.  Picture, words, verdicts are made of moments.
 
 *Source:* epoll(7), epoll_ctl(2), proc_pid_fdinfo(5).
 """
@@ -24,16 +28,23 @@ from collections import deque
 from contextlib import ExitStack, suppress
 from typing import NamedTuple
 
-from .. import kernel
+from .. import linux
 from ..masks import CONDITIONS, ET, IN, ONESHOT
 
 #: The three registrations: what each is called, the mask that is asked for.
 REGISTRATIONS = (("level-triggered", IN), ("edge-triggered", IN | ET), ("one-shot", IN | ONESHOT))
-#: How many moments a trial keeps and the picture shows; how often, and for how long, `Trial.ask_on` asks.
+#: How many moments a trial keeps and the picture shows; how often, and for how long, `Trial.ask_on`
+#: asks.
 SHOWN, ASKS, ASKING_S = 16, 14, 0.25
-#: How much a handler reads when it is told, by what the control says, of *n* (0: nothing, None: until EAGAIN).
-READS = {"nothing": lambda n: 0, "1 byte": lambda n: 1, "half of n": lambda n: (n + 1) // 2, "n bytes": lambda n: n,
-         "everything, until EAGAIN": lambda n: None}
+#: How much a handler reads when it is told, by what the control says, of *n* (0: nothing, None:
+#: until EAGAIN).
+READS = {
+    "nothing": lambda n: 0,
+    "1 byte": lambda n: 1,
+    "half of n": lambda n: (n + 1) // 2,
+    "n bytes": lambda n: n,
+    "everything, until EAGAIN": lambda n: None,
+}
 
 
 class Moment(NamedTuple):
@@ -55,10 +66,26 @@ class Moment(NamedTuple):
 
     @property
     def mark(self):
-        """One word: told, silent (nothing waits), deaf, disabled (bytes wait), refused (no room), re-armed; or none."""
+        """One word:
+
+        told, silent (nothing waits), deaf, disabled (bytes wait), refused (no room), re-armed; or
+        none.
+        """
         if self.events is None:
-            return "refused" if self.did == "arrive" and self.moved < self.wanted else "re-armed" * (self.did == "re-arm")
-        return "told" if self.events else "silent" if not self.before else "deaf" if self.is_armed else "disabled"
+            return (
+                "refused"
+                if self.did == "arrive" and self.moved < self.wanted
+                else "re-armed" * (self.did == "re-arm")
+            )
+        return (
+            "told"
+            if self.events
+            else "silent"
+            if not self.before
+            else "deaf"
+            if self.is_armed
+            else "disabled"
+        )
 
 
 class Registration:
@@ -71,7 +98,10 @@ class Registration:
                 self.reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
                 opened.callback(os.close, self.reader)
                 opened.callback(os.close, writer)
-                self.read, self.write = functools.partial(os.read, self.reader), functools.partial(os.write, writer)
+                self.read, self.write = (
+                    functools.partial(os.read, self.reader),
+                    functools.partial(os.write, writer),
+                )
             else:
                 reader, writer = (opened.enter_context(sock) for sock in socket.socketpair())
                 reader.setblocking(False)
@@ -84,7 +114,9 @@ class Registration:
     def look(self):
         """Return how many bytes wait, and the mask in the interest list."""
         os.fstat(self.reader)  # raises EBADF if somebody closed it
-        return kernel.bytes_waiting(self.reader), next((entry.events for entry in kernel.interest_list(self.epoll)), 0)
+        return linux.bytes_waiting(self.reader), next(
+            (entry.events for entry in linux.interest_list(self.epoll)), 0
+        )
 
     def nothing(self):
         """Return what is the case now, as a moment in which nothing was done."""
@@ -111,7 +143,9 @@ class Registration:
                 break
         is_again, self.was_told = self.was_told, self.was_told or bool(events)
         after, mask = self.look()
-        return Moment("ask", before, after, moved, amount, events, is_again, has_met_eagain, (former, mask))
+        return Moment(
+            "ask", before, after, moved, amount, events, is_again, has_met_eagain, (former, mask)
+        )
 
     def arm(self):
         (waiting, former), self.was_told = self.look(), False
@@ -122,14 +156,18 @@ class Registration:
 class Trial:
     """Three streams, and what has been done to them.
 
-    `moments` has a tuple of three for each click, the last `SHOWN` of them; `count` says how many there were.
+    `moments` has a tuple of three for each click, the last `SHOWN` of them; `count` says how many
+    there were.
     """
 
     def __init__(self):
         self.registrations, self.count, self.moments = [], 0, deque(maxlen=SHOWN)
 
     def open(self, kind):
-        """Begin with three streams of a *kind*, pipe or unix (a socketpair).  Raises OSError; then none is left open."""
+        """Begin with three streams of a *kind*, pipe or unix (a socketpair).
+
+        Raises OSError; then none is left open.
+        """
         self.close()
         try:
             for name, asked in REGISTRATIONS:
@@ -149,19 +187,30 @@ class Trial:
         return self._keep(one.arrive(amount) for one in self.registrations)
 
     def ask(self, amount):
-        """Ask each epoll with timeout 0; who is told reads once up to *amount* bytes, or until EAGAIN if it is None."""
+        """Ask each epoll with timeout 0; who is told reads once up to *amount* bytes, or until
+        EAGAIN if it is None.
+        """
         return self._keep(one.ask(amount) for one in self.registrations)
 
     def ask_on(self, amount):
-        """Ask until nobody is told, at most `ASKS` times and for `ASKING_S` seconds.  Returns how often it asked."""
+        """Ask until nobody is told, at most `ASKS` times and for `ASKING_S` seconds.
+
+        Returns how often it asked.
+        """
         end, asks = time.monotonic() + ASKING_S, 1
-        while any(moment.events for moment in self.ask(amount)) and asks < ASKS and time.monotonic() < end:
+        while (
+            any(moment.events for moment in self.ask(amount))
+            and asks < ASKS
+            and time.monotonic() < end
+        ):
             asks += 1
         return asks
 
     def arm(self, which):
         """Call `modify` for the one called *which*, with the mask that it was registered with."""
-        return self._keep(one.arm() if one.name == which else one.nothing() for one in self.registrations)
+        return self._keep(
+            one.arm() if one.name == which else one.nothing() for one in self.registrations
+        )
 
     def _keep(self, moments):
         if not self.registrations:

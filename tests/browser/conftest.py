@@ -1,7 +1,8 @@
-"""JupyterLab in a real browser: a server on a copy of the notebooks, headless Chromium, and what a learner does there.
+"""JupyterLab in a real browser: a server on a copy of the notebooks, headless Chromium, and what a
+learner does there.
 
-`Page` opens a notebook, runs it, asks what stands on the page.  It waits for states: a cell has run when JupyterLab says
-so, a control has done its work when the page shows it.
+`Page` opens a notebook, runs it, asks what stands on the page.  It waits for states: a cell has run
+when JupyterLab says so, a control has done its work when the page shows it.
 """
 
 import contextlib
@@ -23,15 +24,27 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+SWITCHES = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
 PATIENCE_S = 60
-#: What the page of a learner never shows: an error of a cell, a widget that has no model, a traceback that was printed.
-WRONG = '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"], ' \
-        '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.stderr"]'
+#: What the page of a learner never shows: an error of a cell, a widget that has no model, a
+#: traceback that was printed.
+WRONG = (
+    '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"], '
+    '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.stderr"]'
+)
 
 
 def chromium() -> str:
-    """Return the path of a Chromium; install Debian's if there is none and that is allowed.  Exits if there is none."""
+    """Return the path of a Chromium; install Debian's if there is none and that is allowed.
+
+    Exits if there is none.
+    """
+
     def found():
         return next(filter(None, map(shutil.which, NAMES)), None)
 
@@ -39,10 +52,17 @@ def chromium() -> str:
         as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
         for command in (["update"], ["install", "-y", "chromium"]):
             with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-                subprocess.run([*as_root, "apt-get", *command], capture_output=True, timeout=600,
-                               env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"})
-    return found() or pytest.exit("These tests need Chromium, and it could not be installed. What to type:\n"
-                                  "  sudo apt install chromium\nthen again:  make test-browser", returncode=1)
+                subprocess.run(
+                    [*as_root, "apt-get", *command],
+                    capture_output=True,
+                    timeout=600,
+                    env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
+                )
+    return found() or pytest.exit(
+        "These tests need Chromium, and it could not be installed. What to type:\n"
+        "  sudo apt install chromium\nthen again:  make test-browser",
+        returncode=1,
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +71,9 @@ def every_log_keeps_the_rules():
 
 
 class Lab:
-    """A JupyterLab with nothing of the user's in it, at *url*; `root` is the directory that it shows."""
+    """A JupyterLab with nothing of the user's in it, at *url*; `root` is the directory that it
+    shows.
+    """
 
     def __init__(self, folder):
         self.root, self.log = folder / "course", folder / "lab.log"
@@ -59,18 +81,35 @@ class Lab:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
-        places = {f"JUPYTER{name}_DIR": str(folder / name) for name in
-                  ("LAB_SETTINGS", "LAB_WORKSPACES", "_DATA", "_CONFIG", "_RUNTIME")}
+        places = {
+            f"JUPYTER{name}_DIR": str(folder / name)
+            for name in ("LAB_SETTINGS", "LAB_WORKSPACES", "_DATA", "_CONFIG", "_RUNTIME")
+        }
         places["XDG_DATA_HOME"] = str(folder / "progress")
         self.settings = folder / "LAB_SETTINGS"
         self.set("apputils-extension", "notification", fetchNews="false", checkForUpdates=False)
-        self.set("notebook-extension", "tracker", windowingMode="none")  # every cell is on the page, in sight or not
+        self.set(
+            "notebook-extension", "tracker", windowingMode="none"
+        )  # every cell is on the page, in sight or not
         with self.log.open("w") as log:
             self.server = subprocess.Popen(
-                [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}",
-                 "--ServerApp.port_retries=0", "--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True",
-                 f"--ServerApp.root_dir={self.root}"],
-                env=os.environ | places, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+                [
+                    sys.executable,
+                    "-m",
+                    "jupyterlab",
+                    "--no-browser",
+                    "--allow-root",
+                    f"--port={port}",
+                    "--ServerApp.port_retries=0",
+                    "--IdentityProvider.token=",
+                    "--ServerApp.disable_check_xsrf=True",
+                    f"--ServerApp.root_dir={self.root}",
+                ],
+                env=os.environ | places,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
         deadline = time.monotonic() + PATIENCE_S
         while True:
             with contextlib.suppress(OSError):
@@ -87,8 +126,10 @@ class Lab:
 
     def add(self, name, *cells, kernel="python3"):
         """Put a notebook of these cells beside the others; returns its path from the root."""
-        made = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": kernel, "display_name": "Python 3 (ipykernel)"}},
-                                        cells=[nbformat.v4.new_code_cell(source) for source in cells])
+        made = nbformat.v4.new_notebook(
+            metadata={"kernelspec": {"name": kernel, "display_name": "Python 3 (ipykernel)"}},
+            cells=[nbformat.v4.new_code_cell(source) for source in cells],
+        )
         nbformat.write(made, self.root / name)
         return name
 
@@ -164,7 +205,8 @@ class Page:
         self.menu("Run", "Run All Cells")
         self.tab.wait_for_function(
             """() => { const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(p => p.innerText);
-                       return prompts.length && prompts.every(p => !p.includes('*') && /[0-9]/.test(p)); }""")
+                       return prompts.length && prompts.every(p => !p.includes('*') && /[0-9]/.test(p)); }"""
+        )
         self.wait_until_idle()
         return self
 
@@ -177,7 +219,9 @@ class Page:
         deadline = time.monotonic() + PATIENCE_S
         while True:
             if path.stat().st_mtime_ns != before:
-                with contextlib.suppress(nbformat.reader.NotJSONError):  # the server is still writing
+                with contextlib.suppress(
+                    nbformat.reader.NotJSONError
+                ):  # the server is still writing
                     return nbformat.read(path, 4)
             assert time.monotonic() < deadline, "the notebook was not saved"
             self.tab.wait_for_timeout(50)

@@ -1,4 +1,7 @@
-"""Predictions and exercises as a learner meets them: pick, run, verdict, hints, solution, progress."""
+"""Predictions and exercises as a learner meets them:
+
+pick, run, verdict, hints, solution, progress.
+"""
 
 import re
 
@@ -7,10 +10,10 @@ import pytest
 from conftest import NOTEBOOKS
 from playwright.sync_api import expect
 
-from epollkit.exercises.course import find_question
+from epollkit.exercises.content import find_question
 from epollkit.exercises.question import plain
-from epollkit.exercises.quiz_questions import Questions, run
-from epollkit.exercises.quiz_view import spelled
+from epollkit.exercises.quiz.page import spelled
+from epollkit.exercises.quiz.questions import Questions, run
 
 QUESTION = 'from epollkit import exercises\nexercises.predict("two-writes")'
 ANSWER = 'exercises.answer("two-writes", 1)'
@@ -54,8 +57,14 @@ def pick_by_keyboard(page, label):
 
 
 @pytest.mark.parametrize("pick", [pick_by_mouse, pick_by_keyboard])
-@pytest.mark.parametrize("label, words", [("none", "✘ You said: none. The kernel: one."), ("one", "✔ You said: one."),
-                                          ("two", "✘ You said: two. The kernel: one.")])
+@pytest.mark.parametrize(
+    "label, words",
+    [
+        ("none", "✘ You said: none. The kernel: one."),
+        ("one", "✔ You said: one."),
+        ("two", "✘ You said: two. The kernel: one."),
+    ],
+)
 def test_a_pick_is_held_against_the_kernel(page, lab, pick, label, words):
     page.open(lab.add("predict.ipynb", QUESTION, ANSWER)).run_all()
     assert "You picked nothing" in cell(page, 1).inner_text()
@@ -69,9 +78,13 @@ def test_a_pick_is_held_against_the_kernel(page, lab, pick, label, words):
 def test_a_wrong_attempt_its_hints_a_solution_and_progress(page, lab):
     page.open(lab.add("exercise.ipynb", QUESTION, WRONG, SOLUTION, PROGRESS)).run_all()
     verdict = cell(page, 1).locator(".jp-OutputArea-output")
-    assert "is-readable: raised." in verdict.inner_text() and "BlockingIOError" in verdict.inner_text()
+    assert (
+        "is-readable: raised." in verdict.inner_text() and "BlockingIOError" in verdict.inner_text()
+    )
     assert verdict.locator("img").evaluate("one => one.naturalWidth") > 300
-    hint, further = (verdict.locator(f'summary:text-is("{words}")') for words in ("Hint", "Further hint"))
+    hint, further = (
+        verdict.locator(f'summary:text-is("{words}")') for words in ("Hint", "Further hint")
+    )
     assert not verdict.locator("text=Create an epoll in a with block").is_visible()
     hint.focus()
     page.tab.keyboard.press("Enter")
@@ -80,7 +93,10 @@ def test_a_wrong_attempt_its_hints_a_solution_and_progress(page, lab):
     further.click()
     verdict.locator("text=Create an epoll in a with block").wait_for()
     solution = cell(page, 2).locator(".jp-OutputArea-output")
-    assert "with select.epoll() as ep:" in solution.inner_text() and solution.locator("img").count() == 1
+    assert (
+        "with select.epoll() as ep:" in solution.inner_text()
+        and solution.locator("img").count() == 1
+    )
     table = cell(page, 3).locator("table")
     assert "◐ Ask, and take nothing: tried" in table.inner_text()
     assert table.locator('a:text-is("01-streams-and-waiting")').count() == 1
@@ -89,23 +105,42 @@ def test_a_wrong_attempt_its_hints_a_solution_and_progress(page, lab):
 
 def test_a_stub_is_not_attempted_yet(page, lab):
     page.open("notebooks/00-start-here.ipynb").run_all()
-    assert page.tab.locator('.jp-OutputArea-output:has-text("is-readable: not attempted yet.")').count() == 1
+    assert (
+        page.tab.locator(
+            '.jp-OutputArea-output:has-text("is-readable: not attempted yet.")'
+        ).count()
+        == 1
+    )
     link = page.tab.locator('.jp-OutputArea-output a:text-is("01-streams-and-waiting")')
     link.click()
     page.tab.locator('h1:has-text("01 · Streams and waiting") >> visible=true').wait_for()
-    page.wait_until_idle()  # a kernel that is shut down while a page connects to it makes the server complain
+    # a kernel that is shut down while a page connects to it makes the server complain
+    page.wait_until_idle()
     assert page.wrong() == []
 
 
 # the questions of the course, where they stand
 
+
 def questions(name):
-    """Yield (id, number of the cell that asks, number of the cell that answers) of a notebook; code cells are counted."""
-    sources = [cell.source for cell in nbformat.read(NOTEBOOKS / name, 4).cells if cell.cell_type == "code"]
+    """Yield (id, number of the cell that asks, number of the cell that answers) of a notebook;
+    code cells are counted.
+    """
+    sources = [
+        cell.source for cell in nbformat.read(NOTEBOOKS / name, 4).cells if cell.cell_type == "code"
+    ]
     for asks, source in enumerate(sources):
         if found := re.search(r'exercises\.predict\("(.+?)"\)$', source.rstrip()):
             id = found[1]
-            yield id, asks, next(at for at in range(asks, len(sources)) if f'exercises.answer("{id}"' in sources[at])
+            yield (
+                id,
+                asks,
+                next(
+                    at
+                    for at in range(asks, len(sources))
+                    if f'exercises.answer("{id}"' in sources[at]
+                ),
+            )
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in NOTEBOOKS.glob("*.ipynb")))
@@ -117,10 +152,18 @@ def test_every_choice_of_every_prediction_of_the_course(page, lab, name):
             cell(page, asks).get_by_role("radio", name=plain(label), exact=True).click()
             cell(page, asks).locator(".epollkit-explore :text('Now run the next cell')").wait_for()
             run_again(page, answers)
-            verdict = cell(page, answers).locator(".jp-OutputArea-output").filter(has_text=f"You said: {plain(label)}.")
+            verdict = (
+                cell(page, answers)
+                .locator(".jp-OutputArea-output")
+                .filter(has_text=f"You said: {plain(label)}.")
+            )
             verdict.wait_for()
             told = verdict.inner_text()
-            assert "The kernel's answer" in told and ("✔" in told) != ("✘" in told), (id, value, told)
+            assert "The kernel's answer" in told and ("✔" in told) != ("✘" in told), (
+                id,
+                value,
+                told,
+            )
             right += "✔" in told
         assert right == 1, id
     assert page.wrong() == []
@@ -128,9 +171,12 @@ def test_every_choice_of_every_prediction_of_the_course(page, lab, name):
 
 # the quiz
 
+
 @pytest.mark.parametrize("by", ["mouse", "keyboard"])
 def test_the_quiz_asks_answers_and_asks_on(page, lab, by):
-    page.open(lab.add("quiz.ipynb", 'from epollkit import exercises\nexercises.quiz("readable", seed=11)')).run_all()
+    page.open(
+        lab.add("quiz.ipynb", 'from epollkit import exercises\nexercises.quiz("readable", seed=11)')
+    ).run_all()
     asked = Questions("readable", 11)
     root = cell(page, 0).locator(".epollkit-quiz")
 

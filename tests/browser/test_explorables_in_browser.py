@@ -1,4 +1,7 @@
-"""The explorables under a learner's hand: each control by mouse and by keyboard, and what the page says after it."""
+"""The explorables under a learner's hand:
+
+each control by mouse and by keyboard, and what the page says after it.
+"""
 
 import ast
 import json
@@ -11,13 +14,13 @@ from epollkit.explore import endings_experiment, waiting_experiment
 PAGE = os.sysconf("SC_PAGESIZE")
 RECORD = """
 import os, select, threading, epollkit
-from epollkit import explore, kernel
+from epollkit import explore, linux
 
 with epollkit.record() as log:
     r, w = os.pipe()
     with select.epoll() as ep:
         ep.register(r, select.EPOLLIN)
-        courier = threading.Thread(target=lambda: (kernel.wait_until_asleep(threading.main_thread(), ep),
+        courier = threading.Thread(target=lambda: (linux.wait_until_asleep(threading.main_thread(), ep),
                                                    os.write(w, b"parcel")), name="courier")
         courier.start()
         ep.poll()
@@ -28,8 +31,11 @@ with epollkit.record() as log:
         ep.poll(0)
     os.close(w)
     os.close(r)"""
-LOADED = RECORD + """
+LOADED = (
+    RECORD
+    + """
 log = epollkit.Log.load(log.save("saved.jsonl"))"""
+)
 ASYNCIO = """
 import asyncio, threading, epollkit
 from epollkit import explore
@@ -76,7 +82,9 @@ class StepThrough:
     def __init__(self, page, lab, program):
         page.open(lab.add("step-through.ipynb", program, SHOW, TELL)).run_all()
         self.tab, self.root = page.tab, page.tab.locator(".epollkit-explore")
-        told = json.loads(page.tab.locator(".jp-CodeCell").nth(2).locator(".jp-OutputArea-output").inner_text())
+        told = json.loads(
+            page.tab.locator(".jp-CodeCell").nth(2).locator(".jp-OutputArea-output").inner_text()
+        )
         self.story, self.moments = told["story"], told["moments"]
         self.handle = self.root.locator(".epollkit-under .noUi-handle")
 
@@ -85,7 +93,9 @@ class StepThrough:
         return len(self.moments)
 
     def is_at(self, step):
-        """Wait until the page shows *step*; it says what the log says of it, and the cursor is over the handle."""
+        """Wait until the page shows *step*; it says what the log says of it, and the cursor is
+        over the handle.
+        """
         self.root.locator(f'[role=status]:text-matches("^step {step} of {self.count} ")').wait_for()
         text = " ".join(self.root.locator(".epollkit-kernel").inner_text().split())
         for words in self.moments[step - 1]["said"]:
@@ -109,8 +119,15 @@ def press(locator, key="Enter"):
 def test_step_through_by_mouse(page, lab):
     shown = StepThrough(page, lab, RECORD)
     shown.is_at(1)
-    for words, step in [("Next", 2), ("Next", 3), ("Previous", 2), ("Last", shown.count), ("Next", shown.count),
-                        ("First", 1), ("Previous", 1)]:
+    for words, step in [
+        ("Next", 2),
+        ("Next", 3),
+        ("Previous", 2),
+        ("Last", shown.count),
+        ("Next", shown.count),
+        ("First", 1),
+        ("Previous", 1),
+    ]:
         shown.button(words).click()
         shown.is_at(step)
     picture = shown.root.locator(".epollkit-picture img")
@@ -119,7 +136,10 @@ def test_step_through_by_mouse(page, lab):
         shown.handle.scroll_into_view_if_needed()
         box = shown.handle.bounding_box()
         track = shown.root.locator(".epollkit-under .noUi-base").bounding_box()
-        y, to = box["y"] + box["height"] / 2, track["x"] + track["width"] * (step - 1) / (shown.count - 1)
+        y, to = (
+            box["y"] + box["height"] / 2,
+            track["x"] + track["width"] * (step - 1) / (shown.count - 1),
+        )
         shown.tab.mouse.move(box["x"] + box["width"] / 2, y)
         shown.tab.mouse.down()
         shown.tab.mouse.move((box["x"] + to) / 2, y, steps=4)
@@ -135,10 +155,21 @@ def test_step_through_by_mouse(page, lab):
 
 def test_step_through_by_keyboard(page, lab):
     shown = StepThrough(page, lab, RECORD)
-    for key, step in [("ArrowRight", 2), ("ArrowRight", 3), ("ArrowLeft", 2), ("End", shown.count), ("Home", 1)]:
+    for key, step in [
+        ("ArrowRight", 2),
+        ("ArrowRight", 3),
+        ("ArrowLeft", 2),
+        ("End", shown.count),
+        ("Home", 1),
+    ]:
         press(shown.handle, key)
         shown.is_at(step)
-    for words, step in [("Next", 2), ("Last", shown.count), ("Previous", shown.count - 1), ("First", 1)]:
+    for words, step in [
+        ("Next", 2),
+        ("Last", shown.count),
+        ("Previous", shown.count - 1),
+        ("First", 1),
+    ]:
         press(shown.button(words), "Space")
         shown.is_at(step)
     speed = shown.root.locator(".noUi-handle").first
@@ -168,13 +199,19 @@ MOUSE, KEYBOARD = click, press
 
 
 def says(root, *words):
-    """Wait until the explorable says all *words*: in its text, or in the alternative text of its picture."""
+    """Wait until the explorable says all *words*:
+
+    in its text, or in the alternative text of its picture.
+    """
     root.page.wait_for_function(
         """([root, words]) => {
             const said = root.innerText + [...root.querySelectorAll('img')].map(one => one.alt).join(' ');
             return words.every(one => said.replace(/\\s+/g, ' ').includes(one)); }""",
-        arg=[root.element_handle(), list(words)])
-    assert root.evaluate("root => [...root.querySelectorAll('img')].every(one => one.naturalWidth > 300)")
+        arg=[root.element_handle(), list(words)],
+    )
+    assert root.evaluate(
+        "root => [...root.querySelectorAll('img')].every(one => one.naturalWidth > 300)"
+    )
 
 
 def opened(page, lab, name):
@@ -374,7 +411,11 @@ def test_server(page, lab, use):
     use(button("+ resets"))
     says(root, "✘ The server raised ConnectionResetError")
     use(button("Again"))
-    says(root, "✘ The server raised ConnectionResetError", "came: fast, leaves, fast, silent, resets.")
+    says(
+        root,
+        "✘ The server raised ConnectionResetError",
+        "came: fast, leaves, fast, silent, resets.",
+    )
     use(button("Reset"))
     says(root, "order in which they came: fast.", "✔ Told to stop")
     assert page.wrong() == []
@@ -382,15 +423,31 @@ def test_server(page, lab, use):
 
 def test_every_control_of_the_explorables_is_operated_above():
     from epollkit import explore
+
     with open(__file__) as file:
-        words = {node.value for node in ast.walk(ast.parse(file.read())) if isinstance(node, ast.Constant)}
+        words = {
+            node.value
+            for node in ast.walk(ast.parse(file.read()))
+            if isinstance(node, ast.Constant)
+        }
+
     def echo(listener, stop):
         os.read(stop, 1)
 
-    for make in (explore.waiting, explore.buffers, explore.triggers, explore.endings, lambda: explore.server(echo)):
+    for make in (
+        explore.waiting,
+        explore.buffers,
+        explore.triggers,
+        explore.endings,
+        lambda: explore.server(echo),
+    ):
         view = make()
         try:
-            buttons = {one.description for one in everything_in(view.widget) if type(one).__name__ == "Button"}
+            buttons = {
+                one.description
+                for one in everything_in(view.widget)
+                if type(one).__name__ == "Button"
+            }
             assert buttons <= words, view.kind
         finally:
             view.close()
@@ -402,10 +459,13 @@ def everything_in(widget):
         yield from everything_in(child)
 
 
-@pytest.mark.parametrize("name", ["waiting", "buffers", "triggers", "endings", "step_through", "server"])
+@pytest.mark.parametrize(
+    "name", ["waiting", "buffers", "triggers", "endings", "step_through", "server"]
+)
 def test_when_the_kernel_was_restarted_it_says_so_and_does_nothing(page, lab, name):
     cells = {"step_through": (RECORD, SHOW), "server": (SERVER,)}.get(
-        name, (f"from epollkit import explore\nexplore.{name}()",))
+        name, (f"from epollkit import explore\nexplore.{name}()",)
+    )
     page.open(lab.add(f"restarted-{name}.ipynb", *cells)).run_all()
     root = page.tab.locator(".epollkit-explore")
     said = "The kernel was restarted, and what this acted on is gone. Run the cell again."
@@ -416,7 +476,9 @@ def test_when_the_kernel_was_restarted_it_says_so_and_does_nothing(page, lab, na
     page.tab.wait_for_selector(".epollkit-explore.jupyter-widgets-disconnected")
     page.wait_until_idle()
     assert said in root.evaluate(before)
-    assert root.evaluate("root => [...root.children].every(one => getComputedStyle(one).pointerEvents === 'none')")
+    assert root.evaluate(
+        "root => [...root.children].every(one => getComputedStyle(one).pointerEvents === 'none')"
+    )
     page.run_all()
     page.tab.wait_for_selector(".epollkit-explore:not(.jupyter-widgets-disconnected)")
     assert page.wrong() == []

@@ -1,4 +1,7 @@
-"""From the press of a key to the picture on the screen: the explorables beside ``interact`` with a figure, on one page."""
+"""From the press of a key to the picture on the screen:
+
+the explorables beside ``interact`` with a figure, on one page.
+"""
 
 from statistics import median
 
@@ -20,9 +23,11 @@ with epollkit.record() as log:
     os.close(r)
     os.close(w)
 """
-#: What is compared.  The first is what `step_through` is instead of: the same timeline, drawn anew for each step.
+#: What is compared.  The first is what `step_through` is instead of: the same timeline, drawn anew
+#: for each step.
 CELLS = {
-    "interact": RECORDED + """
+    "interact": RECORDED
+    + """
 def draw(step):
     figure = epollkit.timeline(log).figure
     figure.axes[0].axvline(step / 6)
@@ -34,7 +39,8 @@ _ = interact(draw, step=IntSlider(value=1, min=0, max=30))""",
     "buffers": "explore.buffers()",
     "waiting": "explore.waiting()",
 }
-#: What is pressed: a selector inside the cell, and the key.  Each press changes what the cell shows.
+#: What is pressed: a selector inside the cell, and the key.  Each press changes what the cell
+#: shows.
 KEYS = {
     "interact": (".noUi-handle", "ArrowRight"),
     "step_through": (".epollkit-under .noUi-handle", "ArrowRight"),
@@ -42,7 +48,8 @@ KEYS = {
     "buffers": ('button:text-is("Write n")', "Enter"),
     "waiting": ('button:text-is("Try")', "Enter"),
 }
-#: Resolves with the milliseconds from the press of a key to the frame after the one in which the cell had changed.
+#: Resolves with the milliseconds from the press of a key to the frame after the one in which the
+#: cell had changed.
 PAINTED = """cell => {
     const shown = () => (cell.querySelector('.epollkit-sides') || cell.querySelector('.epollkit-explore img')
                          || cell.querySelector('img') || cell).outerHTML;
@@ -72,7 +79,10 @@ def test_nobody_waits_longer_for_an_explorable_than_for_interact(page, lab):
     assert page.wrong() == []
     medians = {name: median(all_ms) for name, all_ms in took_ms.items()}
     for name, all_ms in took_ms.items():
-        print(f"\n{name:>22}: {medians[name]:4.0f} ms from key to picture, the slowest of {PRESSES} {max(all_ms):4.0f} ms, "
-              f"{medians[name] / medians['interact']:.2f} of interact", end="")
+        print(
+            f"\n{name:>22}: {medians[name]:4.0f} ms from key to picture, the slowest of {PRESSES} {max(all_ms):4.0f} ms, "
+            f"{medians[name] / medians['interact']:.2f} of interact",
+            end="",
+        )
     assert medians["step_through"] <= 0.5 * medians["interact"]
     assert all(medians[name] <= medians["interact"] for name in medians), medians

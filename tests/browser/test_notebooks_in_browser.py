@@ -19,9 +19,13 @@ NO_SUCH_KERNEL = {"name": "none", "display_name": "none", "language": "none"}
 
 
 def stills(page):
-    """Return (alternative text, width in pixels of the picture, is it to be seen) of each picture in an output."""
+    """Return (alternative text, width in pixels of the picture, is it to be seen) of each
+    picture in an output.
+    """
     return page.tab.eval_on_selector_all(
-        ".jp-OutputArea-output img", "all => all.map(one => [one.alt, one.naturalWidth, one.offsetParent !== null])")
+        ".jp-OutputArea-output img",
+        "all => all.map(one => [one.alt, one.naturalWidth, one.offsetParent !== null])",
+    )
 
 
 def explorables(notebook):
@@ -31,8 +35,11 @@ def explorables(notebook):
 
 def questions(notebook):
     """Return how many cells of a notebook put a question."""
-    return sum(cell.source.rstrip().splitlines()[-1].startswith("exercises.predict(") for cell in notebook.cells
-               if cell.cell_type == "code")
+    return sum(
+        cell.source.rstrip().splitlines()[-1].startswith("exercises.predict(")
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -63,7 +70,10 @@ def test_run_all_and_reopen_what_was_saved(page, lab, name):
 def test_the_committed_notebook_without_a_kernel(page, lab, name):
     committed = nbformat.read(NOTEBOOKS / name, 4)
     count = explorables(committed)
-    committed.metadata.kernelspec, committed.metadata.language_info = NO_SUCH_KERNEL, {"name": "none"}
+    committed.metadata.kernelspec, committed.metadata.language_info = (
+        NO_SUCH_KERNEL,
+        {"name": "none"},
+    )
     nbformat.write(committed, lab.root / "committed.ipynb")
     page.open_without_kernel("committed.ipynb")
     assert page.wrong() == []

@@ -1,0 +1,132 @@
+"""What notebook 06 asks: its questions, its exercises, and a solution of each exercise.
+
+You have read this far before you tried?  Close this file, try first, then ask for ``solution(id)``.
+"""
+
+import os
+import select
+import socket
+
+from ... import masks
+from ..question import Question
+from ..scene import Scene, is_empty, nobody_acts, wait_until_settled
+from ..task import Task
+
+IN, HUP = masks.IN, masks.HUP
+
+
+def why_goodbye(mask):
+    if mask == IN:
+        return "The other way of the connection is open still: it is half-closed, and the end can be read."
+    if mask == IN | HUP:
+        return "Both ways are dead, and the end can be read."
+    return (
+        "The only way there was is dead, and nothing is left to read."
+        if mask == HUP
+        else "Nothing has ended here."
+    )
+
+
+def why_last_words(mask):
+    if mask == IN | HUP:
+        return "Both are the case: bytes are left, and nobody will ever add to them. One event tells both."
+    return (
+        "Nothing is left to read, and the writer has gone."
+        if mask == HUP
+        else "The writer is still there."
+    )
+
+
+QUESTIONS = (
+    Question(
+        "goodbye-of-a-pair",
+        "The other end of a `socketpair` closes. You have asked for `EPOLLIN`. What does `poll` "
+        "report?",
+        why_goodbye,
+        {
+            HUP: "`EPOLLHUP`: it has hung up",
+            IN | HUP: "`EPOLLIN` and `EPOLLHUP`",
+            IN: "`EPOLLIN`: there is something to read",
+            0: "nothing",
+        },
+    ),
+    Question(
+        "last-words",
+        "The writer of a pipe writes a parcel and closes its end, both before you ask. What does one "
+        "`poll` report?",
+        why_last_words,
+        {
+            IN: "`EPOLLIN`; `EPOLLHUP` comes when you have read",
+            HUP: "`EPOLLHUP`: the writer has gone",
+            IN | HUP: "both in one event",
+        },
+    ),
+)
+
+
+def last_words(rng, round):
+    """A stream and its end: all of it there before anybody looks, then piece by piece, each when
+    the last was taken.
+
+    Whoever writes and closes does two things, and a reader may wake between them: only what
+    happened before the attempt began is certain to come with the goodbye in one event.
+    """
+    if round == 0:
+        r, w = os.pipe()
+        data = rng.randbytes(
+            rng.randint(4097, 8000)
+        )  # more than one read of a page, and it fits in the smallest pipe
+        os.write(w, data)
+        os.close(w)
+        os.set_blocking(r, False)
+        return Scene({"fd": r}, (r,), data, nobody_acts, "nobody")
+    if round == 1:
+        own, other = socket.socketpair()
+        r, w = own.detach(), other.detach()
+    else:
+        r, w = os.pipe()
+    os.set_blocking(r, False)
+    pieces = [
+        rng.randbytes(size)
+        for size in (rng.randint(1, 60), rng.randint(4097, 8000), rng.randint(1, 4000))
+    ]
+
+    def part(scene, attempt):
+        for piece in pieces:
+            wait_until_settled(scene, attempt, lambda: is_empty(r))
+            if not attempt.is_over:
+                os.write(w, piece)
+                if piece is pieces[-1]:
+                    scene.close(w)
+
+    return Scene({"fd": r, "w": w}, (r,), b"".join(pieces), part, "writer")
+
+
+def read_all(fd):
+    pieces = []
+    with select.epoll() as ep:
+        ep.register(fd, select.EPOLLIN)
+        while True:
+            ep.poll()
+            piece = os.read(fd, 4096)
+            if not piece:
+                return b"".join(pieces)
+            pieces.append(piece)
+
+
+TASKS = (
+    Task(
+        id="read-all",
+        title="To the last word",
+        text="Complete read_all(fd): a stream that does not block, a pipe or a socket. Return every byte that comes, until "
+        "the end. Sleep while there is nothing.",
+        stub='def read_all(fd):\n    """Return all bytes that come from fd, until its end; fd does not block."""\n    ...\n',
+        wanted="every byte of the stream, in order, and no call that asks in vain",
+        hint="When the last bytes and the goodbye come together, which mask do you get, on a pipe and on a socket? Which "
+        "call tells you the same thing on both?",
+        further_hint="Register fd for EPOLLIN, and sleep in poll. Whatever the mask is, read. b'' is the end; anything else "
+        "is data, and you go on.",
+        set_up=last_words,
+        solution=read_all,
+    ),
+)

@@ -1,0 +1,101 @@
+"""What notebook 07 asks: its questions, its exercises, and a solution of each exercise.
+
+You have read this far before you tried?  Close this file, try first, then ask for ``solution(id)``.
+"""
+
+import os
+import select
+import socket
+
+from ... import linux
+from ..question import Question
+from ..scene import Scene, wait_until_settled
+from ..task import Task
+
+QUESTIONS = (
+    Question(
+        id="always-armed",
+        text="An idle socket is registered for `EPOLLIN` and `EPOLLOUT`. Nobody sends anything. How many events does `poll` "
+        "report within a fifth of a second?",
+        why=lambda times: {
+            "thousands": "There was room to write all the time, so OUT was the case all the time: no poll slept.",
+            "one": "It was the case for one poll only.",
+        }.get(times, "Nothing that was asked for was the case: poll slept."),
+        choices={
+            "none": "none: nothing happens",
+            "one": "one: there is room to write",
+            "thousands": "thousands",
+        },
+    ),
+    Question(
+        id="after-unregister",
+        text="A parcel lies in the pipe. You call `ep.unregister(r)`, then `os.read(r, 64)`. What does the read give?",
+        why=lambda found: {
+            "the data": "The entry is gone, the stream is not.",
+            "the end": "Nothing was left in the stream, and nobody writes any more.",
+        }.get(found, "The number stood for nothing: somebody had closed it."),
+        choices={
+            "EBADF": "an error: `r` is not open any more (EBADF)",
+            "the data": "the parcel",
+            "the end": "`b''`",
+        },
+    ),
+)
+
+
+def a_slow_peer(rng, round):
+    """One end of a socketpair that does not block; the other reads when nothing else can happen,
+    and replies at the end.
+    """
+    own, other = socket.socketpair()
+    own.setblocking(False)
+    s, peer = own.detach(), other.detach()
+    data, reply = (
+        rng.randbytes(300_000 + rng.randint(1, 300_000)),
+        b"got it " + rng.randbytes(3).hex().encode(),
+    )
+
+    def part(scene, attempt):
+        while len(scene.received) < len(data):
+            wait_until_settled(scene, attempt, lambda: True)
+            if attempt.is_over and not linux.bytes_waiting(peer):
+                return
+            while linux.bytes_waiting(peer):
+                scene.received += os.read(peer, 65_536)
+        wait_until_settled(scene, attempt, lambda: True)
+        if not attempt.is_over:
+            os.write(peer, reply)
+
+    return Scene(
+        {"s": s, "peer": peer}, (s, data), data, part, "peer", is_received=True, reply=reply
+    )
+
+
+def send_and_wait(s, data):
+    rest = memoryview(data)
+    with select.epoll() as ep:
+        ep.register(s, select.EPOLLOUT)
+        while rest:
+            ep.poll()
+            rest = rest[os.write(s, rest) :]
+        ep.modify(s, select.EPOLLIN)
+        ep.poll()
+        return os.read(s, 4096)
+
+
+TASKS = (
+    Task(
+        id="send-and-wait",
+        title="Send it all, then listen",
+        text="Complete send_and_wait(s, data): s is the number of a socket that does not block. Send all of data; the "
+        "other end is slow. When it has everything it replies: return the reply. Sleep whenever you can do nothing.",
+        stub='def send_and_wait(s, data):\n    """Send data, then wait for the reply, and return it."""\n    ...\n',
+        wanted="every byte at the other end, its reply returned, and no call that asks in vain",
+        hint="There are two things to wait for, one after the other: room to send, and the reply. What do you ask for, and "
+        "when do you stop asking for it?",
+        further_hint="Register s for EPOLLOUT, and poll before each os.write; keep what it did not take. When nothing is "
+        "left, modify s to EPOLLIN, poll once more, and read.",
+        set_up=a_slow_peer,
+        solution=send_and_wait,
+    ),
+)

@@ -1,0 +1,105 @@
+"""What notebook 05 asks: its questions, its exercises, and a solution of each exercise.
+
+You have read this far before you tried?  Close this file, try first, then ask for ``solution(id)``.
+"""
+
+import os
+import select
+
+from ..question import Question
+from ..scene import Scene, is_empty, wait_until_settled
+from ..task import Task
+
+QUESTIONS = (
+    Question(
+        id="three-times-one",
+        text="A byte lies in the pipe, and nobody reads it. You call `poll(1)` three times. How long does that take?",
+        why=lambda seconds: (
+            "The timeout bounds the waiting, and the byte was there each time: nothing to wait for."
+            if not seconds
+            else "Nothing was ready, so each call waited until its time was up."
+        ),
+        choices={0: "no time at all", 1: "about one second", 3: "about three seconds"},
+    ),
+    Question(
+        id="two-at-a-time",
+        text="Five pipes are ready. You call `poll(0, maxevents=2)` three times, and read nothing. How many different pipes "
+        "are reported, all in all?",
+        why=lambda count: (
+            "Those that were reported go to the end of the queue, so the next call reports others."
+            if count > 2
+            else "No more than that were ready."
+        ),
+        choices={
+            2: "two, the same ones each time",
+            5: "all five: each time others",
+            4: "four: the third call begins again with the first two",
+        },
+    ),
+)
+
+
+def some_pipes(rng, round):
+    """Several pipes:
+
+    something comes to one of them when the attempt sleeps; or nothing does; or it is there already.
+    """
+    pipes = [os.pipe() for _ in range(rng.randint(3, 5))]
+    fds = [r for r, _ in pipes]
+    streams = {
+        f"{name}{place}": fd
+        for place, ends in enumerate(pipes, 1)
+        for name, fd in zip("rw", ends, strict=True)
+    }
+    place = rng.randrange(1, len(pipes))
+    if round == 2:
+        os.write(pipes[place][1], b"!")
+
+    def part(scene, attempt):
+        if round == 0:
+            wait_until_settled(scene, attempt, lambda: is_empty(*fds))
+            if not attempt.is_over:
+                os.write(pipes[place][1], b"!")
+
+    wanted, timeout, case = (
+        (fds[place], 30, f"something came to r{place + 1}, its number is {fds[place]}"),
+        (None, 0.2, "nothing came within the 0.2 seconds"),
+        (fds[place], 30, f"something lay in r{place + 1}, its number is {fds[place]}"),
+    )[round]
+    return Scene(
+        streams,
+        (fds, timeout),
+        wanted,
+        part,
+        "courier",
+        case=case,
+        is_untouched=True,
+        least_s=0.2 if wanted is None else 0,
+    )
+
+
+def first_ready(fds, timeout):
+    with select.epoll() as ep:
+        for fd in fds:
+            ep.register(fd, select.EPOLLIN)
+        for fd, _ in ep.poll(timeout):
+            return fd
+
+
+TASKS = (
+    Task(
+        id="first-ready",
+        title="The first that is ready",
+        text="Complete first_ready(fds, timeout): a list of read ends of pipes, and seconds. Return the one that has "
+        "something to read; sleep until one has. Return None if none has within timeout. Take nothing out, leave "
+        "nothing open.",
+        stub="def first_ready(fds, timeout):\n"
+        '    """Return the one of fds that has something to read, or None after timeout seconds."""\n    ...\n',
+        wanted="the number of the pipe that is ready, or None when time is up, and no call that asks in vain",
+        hint="One call sleeps at all of them, and takes a bound. In which unit? And what does it return when time is up?",
+        further_hint="Register all of them with one epoll. poll(timeout) takes seconds, and returns a list of (fd, mask): "
+        "an empty one when time is up: look before you take its first.",
+        set_up=some_pipes,
+        solution=first_ready,
+    ),
+)

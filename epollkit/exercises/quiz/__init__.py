@@ -1,0 +1,1 @@
+"""Endless small questions about what the last poll of a program returns."""

@@ -1,0 +1,1 @@
+"""Walk through a finished recording, step by step."""

@@ -1,0 +1,1 @@
+"""What explorables, predictions and the quiz share on a page."""

@@ -1,0 +1,44 @@
+"""The README says what is true:
+
+its program runs, its picture's story is what happens, its links lead somewhere.
+"""
+
+import importlib.util
+import re
+import struct
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+spec = importlib.util.spec_from_file_location("readme", ROOT / "tools" / "readme.py")
+readme = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(readme)
+
+
+def test_the_picture_tells_what_the_program_does():
+    assert readme.run_program().log.summary() == readme.stored_story()
+
+
+def test_the_picture_is_there():
+    kind, width, height = struct.unpack(">12x4sII", (ROOT / "timeline.png").read_bytes()[:24])
+    assert kind == b"IHDR" and width > 900 and height > 200
+
+
+def test_relative_links_lead_to_files():
+    for page in ("README.md", "CONTRIBUTING.md"):
+        for target in re.findall(
+            r"\]\((?!http)([^)#]+)\)", (ROOT / page).read_text(encoding="utf-8")
+        ):
+            assert (ROOT / target).exists(), f"{page} links to {target}, which is not there"
+
+
+def test_every_module_named_in_contributing_is_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text[text.index("## Where things are") : text.index("## House rules")]
+    for name in re.findall(r"`([a-z_/]+\.(?:py|cfg))`", table):
+        assert any((ROOT / folder / name).exists() for folder in ("", "epollkit")), name
+
+
+def test_notebooks_marked_as_written_are_those_that_exist():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    linked = set(re.findall(r"\| ✔ \| \[[^]]*\]\((notebooks/[^)]*)\)", text))
+    assert linked == {f"notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")}

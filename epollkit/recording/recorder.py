@@ -39,13 +39,15 @@ _hooked = False
 _MISSING = object()
 
 
-def record(*streams, clock=time.perf_counter_ns, **named) -> "Recorder":
+def record(*streams, clock=time.perf_counter_ns, gate=None, **named) -> "Recorder":
     """Record what touches a stream or an epoll, for the length of a ``with`` block.
 
     ``with epollkit.record() as log:`` gives a `Log`, which can be read when the block has ended.
     In scope: every stream and epoll made in the block, in any thread; earlier ones, as soon as code
     of yours touches them in the block; and those named here, as in ``record(ep, reader=r)``:
     epolls, sockets or file descriptors, keywords giving their names. *clock* returns nanoseconds.
+    *gate* is called, without arguments, before each call that is recorded, in the thread that
+    makes it: it may wait, and if it raises, the call is not made and not recorded.
 
     Raises RuntimeError off Linux, and where somebody records already; TypeError for a stream that
     is none.
@@ -65,14 +67,14 @@ def record(*streams, clock=time.perf_counter_ns, **named) -> "Recorder":
                 f"record() got {one!r}, which is no open stream ({error}); "
                 "pass an epoll, a socket or a file descriptor"
             ) from None
-    return Recorder(named, clock)
+    return Recorder(named, clock, gate)
 
 
 class Recorder:
     """The context manager behind `record`."""
 
-    def __init__(self, named, clock):
-        self.log, self.clock, self.named = Log(), clock, named
+    def __init__(self, named, clock, gate=None):
+        self.log, self.clock, self.gate, self.named = Log(), clock, gate, named
         self.streams = Streams(clock)
         #: thread, start, end, name, index, code, lasti, arguments, result or `Failure`; and again
         #: for the next call
@@ -192,7 +194,7 @@ class Recorder:
         )  # what makes something new is on nothing: eventfd(3)
         learners, writing = self.streams.learners, self.streams.writing
         inside, local, write_down = self.inside, self.local, self.entries.extend
-        clock, getframe = self.clock, sys._getframe
+        clock, gate, getframe = self.clock, self.gate, sys._getframe
 
         def wrapper(*args, **kwargs):
             __tracebackhide__ = True
@@ -202,6 +204,8 @@ class Recorder:
                 index = self.find(row, args, kwargs)
             if index is None:
                 return original(*args, **kwargs)
+            if gate is not None:
+                gate()
             frame = getframe(1)
             code = frame.f_code
             if code.co_filename in learners:

@@ -725,3 +725,34 @@ def test_unix_sockets_are_paired_in_the_order_of_their_calls(tmp_path):
     assert log.limits() == []
     assert [one.written for one in log.flows if one.unit == "bytes" and one.written] == [1, 2, 3]
     assert [one.written - one.read for one in log.flows if one.unit == "connections"] == [0]
+
+
+def test_a_gate_is_passed_before_each_call_and_may_refuse_it():
+    class Enough(BaseException):
+        pass
+
+    passed = []
+
+    def gate():
+        passed.append(len(log))
+        if len(passed) == 4:
+            raise Enough
+
+    with epollkit.record(gate=gate) as log:
+        r, w = os.pipe()
+        os.write(w, b"parcel")
+        os.set_blocking(r, False)
+        with pytest.raises(Enough):
+            os.write(w, b"never sent")
+        assert os.read(r, 64) == b"parcel"
+        os.close(r)
+        os.close(w)
+    assert [call.name for call in log] == [
+        "os.pipe",
+        "os.write",
+        "os.set_blocking",
+        "os.read",
+        "os.close",
+        "os.close",
+    ]
+    assert len(passed) == len(log) + 1

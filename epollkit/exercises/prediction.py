@@ -59,7 +59,7 @@ class Prediction(Explorable):
         choices = [*self.question.choices.values()] or [f"a number: {self.question.unit}"]
         shown = "".join(f"<li>{marked_up(choice)}</li>" for choice in choices)
         return {
-            "text/html": f'<div class="epollkit-still-{self._number}"><p><b>{marked_up(self.question.text)}</b></p>'
+            "text/html": f'<div class="epollkit-still"><p><b>{marked_up(self.question.text)}</b></p>'
             f"<ul>{shown}</ul></div>",
             "text/plain": "\n".join(
                 [plain(self.question.text), *(f"  ○ {plain(choice)}" for choice in choices)]

@@ -11,19 +11,22 @@ Facts about pages and widgets
   ``jupyter-widgets-disconnected``.
 * ipywidgets keeps every widget until it is closed.  A cell that is run again leaves the widgets of
   the last run behind.
+* JupyterLab and Notebook 7 say which cell they run; other front ends do not, and no click says where
+  it was made.
+* Two notebooks in one window share their style sheets.
 * Callbacks may run on any thread, and while a cell runs.
 
 What we do about them
 ---------------------
-An `Explorable` displays its still and its widget.  A new one of the same kind in the same cell
-closes the one before. Callbacks go through `Explorable.on`, which runs one at a time and turns what
-fails into words on the page.
+An `Explorable` displays its still and its widget.  A cell that is known, and is run again, closes
+those of its last run; otherwise nobody closes what somebody else has made.  A still is hidden where
+a widget stands beside it in the same output, and nowhere else.  Callbacks go through
+`Explorable.on`, which runs one at a time and turns what fails into words on the page.
 """
 
 import base64
 import functools
 import html
-import itertools
 import threading
 
 import ipywidgets
@@ -32,8 +35,8 @@ from IPython.display import display
 
 from ..analysis import story
 
-_numbers = itertools.count(1)
-_shown = {}
+#: The explorables that are not closed.
+on_page = []
 
 #: The layout of toggle buttons that keeps their description beside them, not above.
 BESIDE = {
@@ -59,6 +62,7 @@ STYLE = """
 .epollkit-explore.jupyter-widgets-disconnected::before {
   content: "The kernel was restarted, and what this acted on is gone. Run the cell again."; position: static;
   display: block; font: inherit; font-weight: 600; color: inherit; border-left: 4px solid #b34700; padding: 2px 10px; }
+:is(.jp-OutputArea, .output):has(.epollkit-explore) .epollkit-still { display: none; }
 """
 
 #: What an error of the operating system teaches, by its name.
@@ -115,29 +119,23 @@ class Explorable:
     kind = ""
 
     def __init__(self):
-        shell = get_ipython()
-        parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
-        self._key = self.kind, parent.get("metadata", {}).get("cellId")
-        former = _shown.pop(self._key, None)
-        if former is not None:
-            former.close()
-        _shown[self._key] = self
+        self.cell, self.run = cell_and_run()
+        for other in list(on_page):
+            if other.cell == self.cell is not None and other.run != self.run:
+                other.close()
+        on_page.append(self)
         self.lock, self.message = threading.RLock(), ipywidgets.HTML()
         self.widget, self.still, self.is_closed = None, None, False
-        self._number, self._handle = next(_numbers), None
+        self._handle = None
         #: widgets that are not on the page, as links between others: closed with the rest
         self.parts = []
 
     def build(self, *children):
         """Make `widget` of *children*, from top to bottom, with the message line under them."""
-        hide = f"<style>{STYLE} .epollkit-still-{self._number} {{ display: none; }}</style>"
-        self.widget = ipywidgets.VBox(
-            [
-                ipywidgets.HTML(hide, layout={"display": "block", "margin": "0", "height": "0"}),
-                *children,
-                self.message,
-            ]
+        style = ipywidgets.HTML(
+            f"<style>{STYLE}</style>", layout={"display": "block", "margin": "0", "height": "0"}
         )
+        self.widget = ipywidgets.VBox([style, *children, self.message])
         self.widget.add_class("epollkit-explore").add_class(
             f"epollkit-{self.kind.replace('_', '-')}"
         )
@@ -175,16 +173,19 @@ class Explorable:
     def _still_bundle(self):
         png, alt = self.still
         return {
-            "text/html": f'<div class="epollkit-still-{self._number}">{image(png, alt)}</div>',
+            "text/html": f'<div class="epollkit-still">{image(png, alt)}</div>',
             "text/plain": alt,
         }
 
     def _ipython_display_(self):
         self._handle = display(self._still_bundle(), raw=True, display_id=True)
-        bundle = self.widget._repr_mimebundle_()
-        data = bundle[0] if isinstance(bundle, tuple) else bundle
+        # ipywidgets 7 has no method that returns this bundle
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}
         display(
-            {**data, "text/plain": f"{self.kind}: run this cell, and there are controls here."},
+            {
+                "application/vnd.jupyter.widget-view+json": view,
+                "text/plain": f"{self.kind}: run this cell, and there are controls here.",
+            },
             raw=True,
         )
 
@@ -199,11 +200,20 @@ class Explorable:
         with self.lock:
             self.is_closed = True
             self.release()
-            if _shown.get(self._key) is self:
-                del _shown[self._key]
+            if self in on_page:
+                on_page.remove(self)
             close_all(self.widget)
             for part in self.parts:
                 part.close()
+
+
+def cell_and_run():
+    """Return what tells this cell from others and this run from others; None for what is not
+    known.
+    """
+    shell = get_ipython()
+    parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
+    return parent.get("metadata", {}).get("cellId"), parent.get("header", {}).get("msg_id")
 
 
 def close_all(widget):

@@ -34,9 +34,9 @@ _held_before = _held()
 """
 #: The explorables go on, with their streams, as long as they are on the page.
 CLOSE = """
-from epollkit.explore import view as _view
-for _one in list(_view._shown.values()):
-    _one.close()
+from epollkit.widgets import page as _page
+for _explorable in list(_page.on_page):
+    _explorable.close()
 """
 COMPARE = """
 _left = sorted(_held() - _held_before)

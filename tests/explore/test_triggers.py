@@ -303,13 +303,6 @@ def test_made_and_closed_often():
             view.arrive.click()  # too late, and says nothing
 
 
-def test_one_that_is_shown_again_closes_the_one_before():
-    first = triggers()
-    second = triggers()
-    assert first.is_closed and not second.is_closed and not first.trial.registrations
-    second.close()
-
-
 def test_callbacks_on_any_thread():
     """In a process of its own:
 

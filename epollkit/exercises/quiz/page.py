@@ -122,7 +122,7 @@ class Quiz(Explorable):
             self.question.program.text() if self.question else ""
         )
         return {
-            "text/html": f'<div class="epollkit-still-{self._number}"><pre>{html.escape(text)}</pre></div>',
+            "text/html": f'<div class="epollkit-still"><pre>{html.escape(text)}</pre></div>',
             "text/plain": text,
         }
 

@@ -20,20 +20,19 @@ import json
 import os
 import platform
 import re
-import shlex
 import socket
 import sys
 import threading
 import time
 import warnings
 
+from . import extras
+
 PYTHON_NEEDED = (3, 11)
-FILES_ENOUGH = (
-    256  # a notebook's own kernel has some 60 open; the server of the last chapter has 100 clients
-)
-TRIAL_S = (
-    5  # how long a trial waits for what takes a millisecond: reached only where something is broken
-)
+#: A notebook's own kernel has some 60 open; the server of the last chapter has 100 clients.
+FILES_ENOUGH = 256
+#: How long a trial waits for what takes a millisecond: reached only where something is broken.
+TRIAL_S = 5
 
 WHERE = (
     "The course runs on Linux: open it on Binder, in the dev container, or in WSL 2 "
@@ -79,7 +78,7 @@ def python():
     if sys.version_info < PYTHON_NEEDED:
         raise Missing(
             f"{platform.python_version()}, older than {dotted(PYTHON_NEEDED)}",
-            "make lab   (in the course's directory: it finds a newer Python, or says how to install one)",
+            "make lab   (in the course's directory: it finds a newer Python, or names one to get)",
         )
     return platform.python_version()
 
@@ -93,7 +92,8 @@ def epoll():
             "this Python's select module has no epoll",
             WHERE
             if platform.system() != "Linux"
-            else "make lab PYTHON=/usr/bin/python3 VENV=.venv-new   (the system's Python has epoll)",
+            else "make lab PYTHON=/usr/bin/python3 VENV=.venv-new   "
+            "(the system's Python has epoll)",
         )
     with select.epoll():
         return "there"
@@ -133,7 +133,8 @@ def sleeping_thread():
             os.write(w, b".")  # a thread asleep in read is not woken by closing the end it reads
             reader.join()
     raise Missing(
-        f"/proc/self/task/<thread>/syscall reads {' '.join(shown)!r} for a thread that is asleep in read",
+        f"/proc/self/task/<thread>/syscall reads {' '.join(shown)!r} for a thread that is asleep "
+        "in read",
         OTHER_KERNEL,
     )
 
@@ -164,7 +165,10 @@ def pipe_capacity():
     with pipe() as (r, _):
         capacity = fcntl.fcntl(r, fcntl.F_GETPIPE_SZ)
     if capacity < 65536:
-        return f"{capacity} bytes: less than usual, because you have very many pipes open. The course copes"
+        return (
+            f"{capacity} bytes: less than usual, because you have very many pipes open. "
+            "The course copes"
+        )
     return f"{capacity} bytes"
 
 
@@ -190,7 +194,7 @@ def open_files():
 
 def kernelspec():
     """Jupyter's kernel "python3" is this Python."""
-    mend = f"{command()} -m ipykernel install --sys-prefix --name python3"
+    mend = f"{extras.python()} -m ipykernel install --sys-prefix --name python3"
     path = os.path.join(sys.prefix, "share", "jupyter", "kernels", "python3", "kernel.json")
     try:
         with open(path, encoding="utf-8") as file:
@@ -210,42 +214,29 @@ def kernelspec():
 
 
 def packages():
-    """Return the packages that epollkit needs, with the least version of each, as {name: (4, 5)}.
-
-    They are read from what pip wrote down when it installed epollkit, so there is no second list to
-    keep true.
-    """
+    """Return the packages that a notebook needs, with the least version of each: {name: "4.5"}."""
     from importlib import metadata
 
     try:
-        required = metadata.requires("epollkit") or []
+        return extras.packages("draw", "notebook")
     except metadata.PackageNotFoundError:
         raise Missing(
             "epollkit is not installed for this Python",
-            f"make lab   (or, in the course's directory: {command()} -m pip install -e .)",
+            f"make lab   (or, in the course's directory: {extras.python()} -m pip install -e .)",
         ) from None
-    needed = {}
-    for requirement in required:
-        found = re.match(
-            r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\(?>=\s*([0-9.]+))?[^;]*$", requirement
-        )
-        if found:
-            needed[found[1]] = numbers(found[2] or "0")
-    return needed
 
 
 def package(name, least):
     """The package *name* can be imported, and is of version *least* or newer."""
     from importlib import metadata
 
-    wanted = shlex.quote(f"{name}>={dotted(least)}")
-    mend = f"{command()} -m pip install {wanted}"
+    mend = extras.install(**{name: least})
     try:
         version = metadata.version(name)
     except metadata.PackageNotFoundError:
         raise Missing("not installed", mend) from None
-    if numbers(version) < least:
-        raise Missing(f"{version}, older than {dotted(least)}", mend)
+    if numbers(version) < numbers(least):
+        raise Missing(f"{version}, older than {least}", mend)
     try:
         # Some packages warn or print when they are imported: that is not about this machine.
         aside = io.StringIO()
@@ -259,7 +250,7 @@ def package(name, least):
     except Exception as error:
         raise Missing(
             f"{version}, but import {name} fails: {type(error).__name__}: {error}",
-            f"{command()} -m pip install --force-reinstall {wanted}",
+            mend.replace(" install ", " install --force-reinstall "),
         ) from error
     return version
 
@@ -275,11 +266,6 @@ def dotted(version):
 def numbers(version):
     """Return the release numbers at the head of a version: "7.4.0rc1" gives (7, 4, 0)."""
     return tuple(int(part) for part in re.match(r"\d*(?:\.\d+)*", version)[0].split(".") if part)
-
-
-def command():
-    """Return what to type to start this very Python."""
-    return shlex.quote(sys.executable or "python3")
 
 
 @contextlib.contextmanager

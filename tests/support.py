@@ -6,11 +6,14 @@ the rules that hold for every log, threads, busy cores, and what must be left be
 import contextlib
 import gc
 import os
+import shutil
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
+import pytest
 from ipywidgets.widgets import widget
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
@@ -18,6 +21,7 @@ from matplotlib.text import Text
 import epollkit
 from epollkit import linux
 
+ROOT = Path(__file__).resolve().parents[1]
 #: How many rounds a test makes that must hold every time.  EPOLLKIT_ROUNDS=200 makes more.
 ROUNDS = int(os.environ.get("EPOLLKIT_ROUNDS", "20"))
 
@@ -199,3 +203,18 @@ def nothing_overlaps(figure):
                 box.x1 <= there.x0 or there.x1 <= box.x0 or box.y1 <= there.y0 or there.y1 <= box.y0
             ), f"{text!r} runs into {other!r}"
     return len(boxes)
+
+
+def tracked_files():
+    """Return the files that git would commit: those it tracks, and new ones it does not ignore."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed, so the tracked files cannot be listed")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    if listed.returncode != 0:
+        pytest.skip(f"this is not a checkout that git can list: {listed.stderr.strip()}")
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]

@@ -1,8 +1,13 @@
 """Run the program that README.md shows, and put its picture and its story into the README.
 
 The picture is drawn anew only if the story has changed (or with ``--fresh``), so that running this
-twice changes nothing. ``tests/project/test_readme.py`` checks that the story in the README is what the
-program does today.
+twice changes nothing. ``tests/project/test_readme.py`` checks that the story in the README is what
+the program does today.
+
+Fact. Markdown may take a line that begins with "1." for a list, also inside a tag, and then shows
+the tag as text. What we do about it. The lines of the alternative text end as ``&#10;``, so that
+the whole tag stands on one line of the file; a browser reads them as the ends of lines that they
+are.
 """
 
 import html
@@ -13,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 README = Path(__file__).resolve().parent.parent / "README.md"
-IMAGE = re.compile(r'<img src="timeline\.png" width="(\d+)" alt="(.*?)">', re.DOTALL)
+IMAGE = re.compile(r'<img src="timeline\.png" width="(\d+)" alt="([^"]*)">')
 
 
 def run_program():
@@ -22,9 +27,8 @@ def run_program():
         r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL
     ).group(1)
     *body, last = program.rstrip().splitlines()
-    with (
-        tempfile.TemporaryDirectory() as folder
-    ):  # from a file, as yours would: the recorder reads your variables' names
+    # From a file, as yours would: the recorder reads your variables' names.
+    with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "program.py")
         file.write_text("\n".join([*body, f"picture = {last}", ""]), encoding="utf-8")
         return runpy.run_path(str(file))["picture"]
@@ -33,6 +37,12 @@ def run_program():
 def stored_story():
     """Return the story that the README tells in the picture's alternative text."""
     return html.unescape(IMAGE.search(README.read_text(encoding="utf-8")).group(2))
+
+
+def tag(width, story):
+    """Return the tag that shows the picture, *width* pixels wide, with *story* as its text."""
+    alt = html.escape(story).replace("\n", "&#10;")
+    return f'<img src="timeline.png" width="{width}" alt="{alt}">'
 
 
 def main():
@@ -44,13 +54,7 @@ def main():
         return
     image.write_bytes(picture.png())
     text = README.read_text(encoding="utf-8")
-    README.write_text(
-        IMAGE.sub(
-            lambda found: f'<img src="timeline.png" width="{found[1]}" alt="{html.escape(story)}">',
-            text,
-        ),
-        encoding="utf-8",
-    )
+    README.write_text(IMAGE.sub(lambda image: tag(image[1], story), text), encoding="utf-8")
     print("README.md: a new picture and its story")
 
 

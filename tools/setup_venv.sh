@@ -1,7 +1,10 @@
 #!/bin/sh
 # Make the virtual environment that the Makefile's targets run in, or find that it is ready.
 #
-#   VENV=.venv PYTHON= AGAIN="make lab" sh tools/setup_venv.sh
+#   VENV=.venv PYTHON= AGAIN="make lab" sh tools/setup_venv.sh [dev]
+#
+# It gets what the course needs (the extra "course" of pyproject.toml), and with "dev" the group dev too: what else the
+# tests and the tools use.
 #
 # VENV    where the environment is, or shall be.
 # PYTHON  the Python to make it with; empty: the newest of python3.13, python3.12, python3.11 and python3 that will do.
@@ -9,14 +12,17 @@
 #
 # Facts. A virtual environment holds absolute paths: moved, it must be made or filled again. `git checkout` changes the
 # times of files and not their contents, so times cannot tell whether the pins are still the same ones.
-# What we do about them. A stamp inside the environment holds a checksum of what it was filled from, and where. The stamp
-# is written last: without it the work is done again. An environment that this script began and could not finish is removed.
+# pip knows groups of packages from 25.1 on, and a venv brings the pip of its Python, which may be older.
+# What we do about them. Two stamps inside the environment, one for the course and one for the group, hold a checksum of
+# what it was filled from, and where. A stamp is written last: without it the work is done again. An environment that this
+# script began and could not finish is removed. The first package that is installed is the pip that constraints.txt pins.
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 venv=${VENV:-.venv}
 python=${PYTHON:-}
 again=${AGAIN:-make lab}
-stamp=$venv/.epollkit-stamp
+parts="course ${1:-}"
+stamp() { echo "$venv/.epollkit-$1"; }
 sudo="sudo "
 [ "$(id -u)" -ne 0 ] || sudo=""
 
@@ -30,6 +36,7 @@ has_pip() { "$venv/bin/python" -c 'import pip' </dev/null >/dev/null 2>&1; }
 # The stamp is compared first: on every start but the first this is all that happens.
 wanted="$(cat pyproject.toml constraints.txt | cksum) in $(pwd -P)"
 asked=""
+lacking=""
 if [ -n "$python" ]; then
     new_enough "$python" || die "PYTHON=$python cannot be used: it must be a Python 3.11 or newer, and it is $(version "$python" || echo "not there")." \
         "What to type: leave PYTHON out, and the newest suitable one is found."
@@ -41,7 +48,10 @@ if has_python; then
         die "$venv was made with Python $has, and PYTHON=$python is Python $asked." \
             "What to type: the same command with an environment of its own, VENV=.venv-$asked"
     fi
-    if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then exit 0; fi
+    for part in $parts; do
+        [ "$(cat "$(stamp "$part")" 2>/dev/null)" = "$wanted" ] || lacking="$lacking $part"
+    done
+    [ -n "$lacking" ] || exit 0
     has_pip || die "$venv has no pip: it is not finished, or another tool made it." \
         "What to type:   rm -rf '$venv'" \
         "then again:     $again"
@@ -105,15 +115,26 @@ if ! has_python; then
     "$python" -m venv "$venv" || die "Python could not make $venv: see its message above." "then again: $again"
 fi
 
-echo "Installing the course's packages into $venv, once: a minute or a few ..."
-rm -f "$stamp"
 install() { "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt "$@"; }
-# What builds epollkit is pinned too: it is installed first, and the build is told to use it.
-{ install setuptools && install --no-build-isolation -e .; } ||
-    die "The packages could not be installed: see pip's message above. Without a network there is no way to get them." \
+fill() {
+    rm -f "$(stamp "$1")"
+    case $1 in
+        course)
+            echo "Installing the course's packages into $venv, once: a minute or a few ..."
+            # What installs and builds epollkit is pinned too: it is installed first, and the build is told to use it.
+            # It warns of each editable install, whatever stands in the directory.
+            install pip setuptools && PYTHONWARNINGS='ignore:Editable' install --no-build-isolation -e '.[course]' ;;
+        *)
+            echo "Installing what the tests and the tools use into $venv, once ..."
+            install --group "$1" ;;
+    esac || die "The packages could not be installed: see pip's message above. Without a network there is no way to get them." \
         "When it is mended, again: $again"
-# The first import of matplotlib's fonts would print a warning into the learner's first picture.
-"$venv/bin/python" -c 'import matplotlib.font_manager'
-printf '%s\n' "$wanted" >"$stamp"
-# Whether the course can run here is said once. What is missing then is named, with what to type; it stops nothing.
-"$venv/bin/python" -m epollkit --brief || true
+}
+for part in ${lacking:-$parts}; do
+    fill "$part"
+    # The first import of matplotlib's fonts would print a warning into the learner's first picture.
+    [ "$part" != course ] || "$venv/bin/python" -c 'import matplotlib.font_manager'
+    printf '%s\n' "$wanted" >"$(stamp "$part")"
+    # Whether the course can run here is said once. What is missing then is named, with what to type; it stops nothing.
+    [ "$part" != course ] || "$venv/bin/python" -m epollkit --brief || true
+done

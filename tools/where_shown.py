@@ -118,7 +118,8 @@ def main() -> int:
     ]
     if not places:
         print(
-            f"{HOME.name} has no markdown cell with the heading {HEADING!r}: write it where the table is to stand",
+            f"{HOME.name} has no markdown cell with the heading {HEADING!r}: "
+            "write it where the table is to stand",
             file=sys.stderr,
         )
         return 1

@@ -204,8 +204,11 @@ class Page:
         self.wait_until_idle()
         self.menu("Run", "Run All Cells")
         self.tab.wait_for_function(
-            """() => { const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(p => p.innerText);
-                       return prompts.length && prompts.every(p => !p.includes('*') && /[0-9]/.test(p)); }"""
+            """() => {
+                const all = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
+                const prompts = all.map(p => p.innerText);
+                return prompts.length && prompts.every(p => !p.includes('*') && /[0-9]/.test(p));
+            }"""
         )
         self.wait_until_idle()
         return self

@@ -138,7 +138,8 @@ async def main():
     global others_are_done
     others_are_done = asyncio.Event()
     here = asyncio.Barrier({MANY} + 4)
-    odd = [asyncio.create_task(one) for one in (slow(here), resetting(here, 10), resetting(here, 9_000_000), silent(here))]
+    odd = [slow(here), resetting(here, 10), resetting(here, 9_000_000), silent(here)]
+    odd = [asyncio.create_task(client) for client in odd]
     await asyncio.gather(*(talk(seed, here) for seed in range({MANY})))
     others_are_done.set()
     await asyncio.gather(*odd)
@@ -150,7 +151,10 @@ WITH_SOCKETS = """
 def talk(seed):
     with socket.create_connection(ADDRESS) as sock:
         data = data_of(seed, 300_000)
-        sending = threading.Thread(target=lambda: (sock.sendall(data), sock.shutdown(socket.SHUT_WR)))
+        def send():
+            sock.sendall(data)
+            sock.shutdown(socket.SHUT_WR)
+        sending = threading.Thread(target=send)
         sending.start()
         came = bytearray()
         while piece := sock.recv(random.Random(len(came)).randint(1, 40_000)):
@@ -172,7 +176,8 @@ def enough_numbers():
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if limit < MANY + 50:
         pytest.skip(
-            f"this process may have {limit} files open, the test needs {MANY + 50} here, and as many in its child"
+            f"this process may have {limit} files open, the test needs {MANY + 50} here, and as "
+            "many in its child"
         )
 
 

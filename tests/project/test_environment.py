@@ -3,18 +3,16 @@ promise.
 """
 
 import re
-import shutil
 import subprocess
 import tomllib
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from support import ROOT, tracked_files
 
-ROOT = Path(__file__).resolve().parents[2]
 #: The last part of a host → the hosts of package registries that end so, a blank for each dot; "_"
 #: stands for nothing.
 HOSTS = {
@@ -50,9 +48,9 @@ def pyproject():
 
 
 def minimums(requirements):
-    """Return {name:
+    """Return {name: least version} of requirements like "numpy>=2.3".
 
-    least version} of requirements like "numpy>=2.3", each of which must have a minimum and no more.
+    Each of them must have a minimum and no more.
     """
     found = {}
     for text in requirements:
@@ -68,24 +66,30 @@ def minimums(requirements):
     return found
 
 
-def from_pyproject():
-    return minimums(pyproject()["project"]["dependencies"])
+def of_the_course():
+    """Return {name: least version} of what the extras ask for: all that the course uses."""
+    extras = pyproject()["project"]["optional-dependencies"]
+    listed = [text for texts in extras.values() for text in texts]
+    return minimums(text for text in listed if Requirement(text).name != "epollkit")
+
+
+def of_the_group():
+    """Return {name: least version} of what else the tests and the tools use."""
+    return minimums(pyproject()["dependency-groups"]["dev"])
 
 
 def from_environment_yml():
-    """Return what environment.yml lists, for conda and for pip, as {name:
-
-    what stands after the name}.
-    """
+    """Return what environment.yml lists, as {name: the whole line}."""
     text = (ROOT / "environment.yml").read_text(encoding="utf-8")
     lines = re.findall(r"^ +- (.*[^:\n])$", text.split("\ndependencies:\n")[1], re.MULTILINE)
     return {re.match(r"[\w.-]+", line)[0]: line for line in lines}
 
 
 def sections_of_constraints():
-    """Return the two sections of constraints.txt, as dicts {name:
+    """Return the three sections of constraints.txt, as dicts {name: version}.
 
-    version}. An empty line ends a section.
+    They are the course's packages, those of the group, and what these bring along.  An empty line
+    ends a section.
     """
     text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     sections = []
@@ -101,28 +105,21 @@ def sections_of_constraints():
     return sections
 
 
-def tracked_files():
-    """Return the files that git would commit:
-
-    those it tracks, and the new ones that it does not ignore.
-    """
-    if shutil.which("git") is None:
-        pytest.skip("git is not installed, so the tracked files cannot be listed")
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    if listed.returncode != 0:
-        pytest.skip(f"this is not a checkout that git can list: {listed.stderr.strip()}")
-    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+def test_recording_needs_the_standard_library_only():
+    assert pyproject()["project"]["dependencies"] == []
 
 
-def test_there_is_one_set_of_packages():
-    project = pyproject()["project"]
-    assert "optional-dependencies" not in project
-    assert "dependency-groups" not in pyproject()
+def test_each_package_is_asked_for_once_and_each_extra_brings_the_one_below_it():
+    extras = pyproject()["project"]["optional-dependencies"]
+    assert list(extras) == ["draw", "notebook", "course"]
+    assert [texts[0] for texts in extras.values()] == [
+        extras["draw"][0],
+        "epollkit[draw]",
+        "epollkit[notebook]",
+    ]
+    listed = [Requirement(text).name for texts in extras.values() for text in texts]
+    assert len(set(listed) - {"epollkit"}) == len(listed) - 2
+    assert not of_the_course().keys() & of_the_group().keys()
 
 
 def test_environment_yml_lists_the_same_packages_with_the_same_minimums():
@@ -131,7 +128,7 @@ def test_environment_yml_lists_the_same_packages_with_the_same_minimums():
         "Binder wants one Python, such as python=3.13"
     )
     assert listed.pop("pip") == "pip"
-    assert minimums(listed.values()) == from_pyproject()
+    assert minimums(listed.values()) == of_the_course()
 
 
 def test_environment_yml_does_not_install_epollkit():
@@ -153,11 +150,11 @@ def test_the_python_of_environment_yml_is_one_we_allow():
     assert Version(from_environment_yml()["python"].removeprefix("python=")) >= at_least
 
 
-def test_constraints_pin_the_same_packages_at_or_above_their_minimums():
-    ours, _ = sections_of_constraints()
-    least = from_pyproject()
-    assert set(ours) == set(least)
-    assert {name: str(version) for name, version in ours.items() if version < least[name]} == {}
+@pytest.mark.parametrize("section, listed", [(0, of_the_course), (1, of_the_group)])
+def test_constraints_pin_the_same_packages_at_or_above_their_minimums(section, listed):
+    pinned, least = sections_of_constraints()[section], listed()
+    assert set(pinned) == set(least)
+    assert {name: str(version) for name, version in pinned.items() if version < least[name]} == {}
 
 
 def test_constraints_pin_everything_that_our_packages_bring_along():
@@ -167,11 +164,11 @@ def test_constraints_pin_everything_that_our_packages_bring_along():
     """
     from importlib import metadata
 
-    ours, theirs = sections_of_constraints()
-    assert not set(ours) & set(theirs), "a package is pinned in both sections"
-    pinned = ours | theirs
-    to_walk = list(ours)
-    seen = {"pip"}
+    course, group, theirs = sections_of_constraints()
+    pinned = course | group | theirs
+    assert len(pinned) == len(course) + len(group) + len(theirs), "a package is pinned twice"
+    to_walk = [*course, *group]
+    seen = set()
     while to_walk:
         name = to_walk.pop()
         if name in seen:
@@ -192,16 +189,14 @@ def test_constraints_pin_everything_that_our_packages_bring_along():
 
 
 def test_the_pins_run_on_the_first_release_of_every_python_we_allow():
-    """A package may want 3.11.5, and Debian's 3.11 is 3.11.2:
-
-    pip there would find no version at all that is pinned.
-    """
+    """A package may want 3.11.5, and Debian's 3.11 is 3.11.2: its pip would find no pinned version."""
     from importlib import metadata
 
-    ours, theirs = sections_of_constraints()
+    course, group, theirs = sections_of_constraints()
+    pinned = course | group | theirs
     wanting = {}
     for installed in metadata.distributions():
-        as_pinned = str((ours | theirs).get(canonicalize_name(installed.name))) == installed.version
+        as_pinned = str(pinned.get(canonicalize_name(installed.name))) == installed.version
         if as_pinned and "Requires-Python" in installed.metadata:
             allowed = SpecifierSet(installed.metadata["Requires-Python"])
             if not all(allowed.contains(python) for python in ("3.11.0", "3.12.0", "3.13.0")):
@@ -220,23 +215,18 @@ def test_no_file_names_the_host_of_a_package_registry():
     assert found == {}
 
 
-def targets():
-    """Return the targets of the Makefile that a person may type."""
-    phony = re.search(
+def test_a_bare_make_explains_every_target():
+    phony = re.findall(
         r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
     )
-    return phony[1].split()
-
-
-def test_a_bare_make_explains_every_target():
     shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    explained = dict(re.findall(r"^  make (\w+)\s+(\S.*)$", shown, re.MULTILINE))
-    assert sorted(explained) == sorted(targets())
+    explained = dict(re.findall(r"^  make ([\w-]+)\s+(\S.*)$", shown, re.MULTILINE))
+    assert sorted(explained) == sorted(" ".join(phony).split())
     assert "lab" in explained and "test" in explained
 
 
 def test_the_makefile_fits_on_one_screen():
-    assert len((ROOT / "Makefile").read_text(encoding="utf-8").splitlines()) <= 50
+    assert len((ROOT / "Makefile").read_text(encoding="utf-8").splitlines()) <= 60
 
 
 def test_the_license_is_the_one_pyproject_names():

@@ -6,7 +6,10 @@ its program runs, its picture's story is what happens, its links lead somewhere.
 import importlib.util
 import re
 import struct
+from html.parser import HTMLParser
 from pathlib import Path
+
+from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).resolve().parents[2]
 spec = importlib.util.spec_from_file_location("readme", ROOT / "tools" / "readme.py")
@@ -21,6 +24,33 @@ def test_the_picture_tells_what_the_program_does():
 def test_the_picture_is_there():
     kind, width, height = struct.unpack(">12x4sII", (ROOT / "timeline.png").read_bytes()[:24])
     assert kind == b"IHDR" and width > 900 and height > 200
+
+
+class Images(HTMLParser):
+    """The attributes of each ``<img>`` of a page."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.found = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "img":
+            self.found.append(dict(attributes))
+
+
+def test_a_reader_of_the_page_sees_the_picture_and_hears_its_whole_story():
+    """A public forge renders the file as CommonMark, which allows HTML but may cut it up."""
+    page = MarkdownIt("commonmark").render((ROOT / "README.md").read_text(encoding="utf-8"))
+    stories = {image["src"]: image["alt"] for image in Images(page).found}
+    assert stories["timeline.png"] == readme.run_program().log.summary()
+    assert "&lt;img" not in page
+
+
+def test_a_tag_of_several_lines_would_be_cut_up():
+    """What the line breaks in the tag are kept away from; also that the parser would notice."""
+    several = readme.tag(900, readme.stored_story()).replace("&#10;", "\n")
+    assert Images(MarkdownIt("commonmark").render(several)).found == []
 
 
 def test_relative_links_lead_to_files():

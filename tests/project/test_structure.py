@@ -1,4 +1,6 @@
-"""The shape of the package, computed from its imports: layers, no circle, what an import brings along."""
+"""The shape of the package, computed from its imports: layers, no circle, what an import brings
+along.
+"""
 
 import ast
 import random
@@ -20,7 +22,7 @@ SOURCES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in P
 #: From the bottom up: what stands in one row may import from the rows above it, and within its own
 #: folder.  A module or a folder of modules is named by the first part of its name.
 LAYERS = (
-    {"masks", "linux"},
+    {"masks", "linux", "extras"},
     {"syscalls", "saved"},
     {"log"},
     {"recording", "analysis"},

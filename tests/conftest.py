@@ -40,9 +40,7 @@ def every_log_keeps_the_rules(request, monkeypatch, tmp_path):
     or running.
     """
     # These start Jupyter kernels, which keep streams of their own.
-    if request.module.__name__ == "test_notebooks" or request.module.__name__.endswith(
-        "_in_jupyter"
-    ):
+    if request.module.__name__.endswith(("test_notebooks", "_in_jupyter")):
         yield
         return
     logs, before = [], everything_replaced()

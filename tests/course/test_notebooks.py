@@ -9,6 +9,7 @@ import ast
 import importlib.util
 import json
 import re
+import sys
 from pathlib import Path
 
 import nbformat
@@ -19,13 +20,20 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
-_spec = importlib.util.spec_from_file_location(
-    "epollkit_tools_notebooks", ROOT / "tools" / "notebooks.py"
-)
-tool = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tool)
 
-LOOKING_UP = re.compile(r"^#+ +Look-up, not for the first reading", re.MULTILINE)
+def load(name):
+    """Return the module in tools/ of this *name*."""
+    spec = importlib.util.spec_from_file_location(
+        f"epollkit_tools_{name}", ROOT / "tools" / f"{name}.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+tool, minutes = load("notebooks"), load("minutes")
+
 COMMENT_MARKER = re.compile(r"^\s*#\s*(NBVAL_|PYTEST_VALIDATE)", re.MULTILINE)
 TAGS_OF_EVERY_NOTEBOOK = {"pipe", "socket", "predict", "exercise", "explorable"}
 LEAST_PREDICTIONS = 2
@@ -76,16 +84,6 @@ def is_for_the_learner_to_do(cell):
     return bool({"exercise", "explorable"} & set(tags(cell))) or cell.source.startswith(
         "exercises.predict("
     )
-
-
-def before_looking_up(path):
-    """Return the cells that come before the heading "Look-up, not for the first reading"."""
-    chosen = []
-    for cell in cells(path):
-        if cell.cell_type == "markdown" and LOOKING_UP.search(cell.source):
-            break
-        chosen.append(cell)
-    return chosen
 
 
 # ---- the stored notebooks
@@ -190,10 +188,9 @@ def test_code_cells_are_short(path):
 
 @each
 def test_can_be_read_in_one_sitting(path):
-    chosen = before_looking_up(path)
+    chosen = minutes.before_looking_up(cells(path))
     prose = " ".join(cell.source for cell in chosen if cell.cell_type == "markdown")
-    words = [word for word in prose.split() if re.search(r"\w", word)]
-    assert len(words) <= MOST_WORDS
+    assert minutes.words(prose) <= MOST_WORDS
     assert len([cell for cell in chosen if not is_for_the_learner_to_do(cell)]) <= MOST_CELLS
 
 
@@ -359,3 +356,38 @@ def test_a_cell_that_raises_is_named_and_nothing_is_stored(tmp_path):
         tool.run(path)
     assert path.read_bytes() == before
     assert tool.main([str(path)]) == 1
+
+
+# ---- the tool that counts minutes
+
+
+def test_minutes_are_counted_by_the_rule():
+    def code(source, *tags):
+        return new_code_cell(source, metadata={"tags": list(tags)})
+
+    def text(source, *tags):
+        return new_markdown_cell(source, metadata={"tags": list(tags)})
+
+    notebook = new_notebook(
+        cells=[
+            text("# A title of six words here\n\n**15 minutes.** Nothing else."),
+            text("word " * 390 + "· –"),
+            code("1 + 1"),
+            code('exercises.predict("a")', "predict"),
+            code('exercises.answer("a", 1)', "predict"),
+            code("explore.waiting()", "explorable"),
+            code("def f(): ...", "exercise", "pipe"),
+            code("def g(): ...", "exercise"),
+            text("word " * 400, "stretch"),
+            code("def h(): ...", "exercise", "stretch"),
+            text("## Look-up, not for the first reading\n" + "word " * 400),
+            code("2 + 2"),
+        ]
+    )
+    counted = minutes.count(notebook)
+    assert (counted.words, counted.code, counted.exercises) == (400, 2, 2)
+    assert counted.minutes == 400 / 200 + 2 * 0.5 + 2 + 2 + 8 == 15
+    assert (counted.to_state, counted.stated) == (15, 15)
+    notebook.cells.insert(2, code("3"))
+    assert minutes.count(notebook).to_state == 20
+    assert minutes.table({"a": minutes.count(notebook)}).endswith("write: **20 minutes.**")

@@ -1,14 +1,24 @@
 """Predictions and exercises that the kernel judges.
 
-``predict(id)`` before a cell, ``answer(id, value)`` after it; ``check(id, attempt)``, and
-afterwards ``solution(id)``; ``progress()``, and ``restore(line)`` where it was lost;
-``quiz(topic)`` for endless practice.
+``predict(id)`` before an experiment, ``answer(id, value, log)`` at the end of it; ``check(id,
+attempt)``, and afterwards ``solution(id)``; ``progress()``, ``restore(line)`` where it was lost, and
+``read_lines(lines)`` for the teacher of a class; ``quiz(topic)`` for endless practice.
 """
 
 from .judge import check, solution
-from .kept import progress, restore
 from .prediction import answer, predict
+from .progress_table import progress, read_lines, restore
 from .quiz.page import quiz
 from .verdict import Verdict
 
-__all__ = ["Verdict", "answer", "check", "predict", "progress", "quiz", "restore", "solution"]
+__all__ = [
+    "Verdict",
+    "answer",
+    "check",
+    "predict",
+    "progress",
+    "quiz",
+    "read_lines",
+    "restore",
+    "solution",
+]

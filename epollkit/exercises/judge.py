@@ -11,7 +11,7 @@ from pathlib import Path
 from ..sandbox import run_apart
 from . import rules
 from .content import find_task
-from .kept import note
+from .progress_file import note
 from .runner import run_rounds
 from .task import ROUNDS
 from .verdict import Said, Solution, Verdict

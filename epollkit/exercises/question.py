@@ -1,7 +1,6 @@
-"""What a prediction is: what is asked, what may be picked, and what each answer of the kernel
-means.
+"""What a prediction is: the question, what may be picked, and why the kernel answers as it does.
 
-No right choice is written down: the cell that runs the experiment hands the answer over.
+No right choice is written down: the cell that runs the experiment hands over what the kernel did.
 """
 
 import html
@@ -12,11 +11,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Question:
-    """One question, put before the cell that answers it.
+    """One question, asked before the cell that answers it.
 
-    `text` asks it; what stands between backticks is code.  `choices`: the value that a cell may
-    hand over → what the learner reads; with none, a number is typed, and `unit` says of what.
-    `why(value)` returns one line: what makes the kernel give this answer.
+    `text` asks it; in it, and in all other texts here, what stands between backticks is code.
+    `choices` maps each value that the experiment may hand over to the words that the learner
+    reads.  Without choices a whole number is typed, and `unit` says of what: ``"bytes"``.
+    `why(value)` explains in a few sentences what makes the kernel give the answer *value*.  It is
+    shown with the answer, so the notebook need not explain it in the next cell.
     """
 
     id: str
@@ -26,14 +27,17 @@ class Question:
     unit: str = ""
 
     def label(self, value) -> str:
-        """Spell *value*, an answer of the kernel or a pick, as the learner reads it."""
+        """Spell *value*, an answer of the kernel or a pick, in the learner's words."""
+        for choice, label in self.choices.items():
+            if choice == value:
+                return label
         if self.choices:
-            return self.choices.get(value, f"none of these: {value}")
+            return f"none of these: {value}"
         return f"{value:,} {self.unit}".strip()
 
 
 def marked_up(text) -> str:
-    """Return *text* as HTML, what stands between backticks as code."""
+    """Return *text* as HTML, with what stands between backticks as code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
 
 

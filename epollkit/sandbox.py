@@ -1,4 +1,4 @@
-"""A function in a child process that can be killed, whatever it does.
+"""A function in a child process that can be stopped, judged and read back, whatever it does.
 
 Facts about children
 --------------------
@@ -6,16 +6,25 @@ Facts about children
   SIGKILL, and in no other way that is certain.
 * Its number may be given away once somebody has waited for it; a pidfd goes on meaning this one
   process.
+* A forked child has copies of its parent's file descriptors, and they share the open file
+  descriptions: to register with an epoll there, or to make a stream non-blocking, does so to the
+  parent.  And it has one thread: what the parent's other threads held, nobody will let go of.
 
 What we do about them
 ---------------------
 The child is forked, so that it has the learner's function as it is.  It leads a session of its own:
 no Ctrl-C comes to it, and what it starts is killed with it.  Until it is gone, nobody waits for its
-number.
+number.  Each of the parent's streams is replaced by ``/dev/null`` there: the numbers stay taken,
+the streams are out of reach.  What the child has to tell it writes to files in a folder, by path,
+since the learner's function may close any number.  That function has a thread to itself, so that
+the child can end a recording while it sleeps or spins; it is stopped, if it must be, before a call,
+never in one.
 
-*Source:* pidfd_open(2), setsid(2), kill(2).
+*Source:* fork(2), dup2(2), pidfd_open(2), setsid(2), kill(2), getrlimit(2).
 """
 
+import contextlib
+import errno
 import gc
 import multiprocessing
 import os
@@ -23,10 +32,13 @@ import resource
 import select
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
 import warnings
+from dataclasses import dataclass
+from pathlib import Path
 
 from . import linux
 from .recording.callsite import is_learners
@@ -34,28 +46,65 @@ from .recording.callsite import is_learners
 LIMIT_S = 5.0
 #: Bytes that a child may write to a file, and of memory that it may take beyond what it has.
 MOST_OUTPUT, MORE_MEMORY = 1 << 24, 1 << 30
+#: How much of what was printed is read back.
+KEPT_OUTPUT = 100_000
 #: How often to look whether Ctrl-C came, in milliseconds.
 LOOK_MS = 50
 
 
-def run_apart(target, *args, limit_s=LIMIT_S) -> str:
-    """Call *target* with *args* in a forked child, and wait until it is gone, at most *limit_s*
-    seconds.
+@dataclass(frozen=True)
+class Outcome:
+    """How a child ended, and the folder with what it left.
 
-    Returns ``"ended"``, ``"killed"`` if time was up, or ``"stopped"`` if Ctrl-C came meanwhile.
+    `how` is ``"ended"``, ``"killed"`` if time was up, or ``"stopped"`` if Ctrl-C came meanwhile;
+    `signal` is the number of the signal that ended it, or 0.
     """
-    child = multiprocessing.get_context("fork").Process(target=target, args=args)
-    with CtrlC() as ctrl_c:
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", DeprecationWarning
-            )  # fork where there are threads: the child has but one
-            child.start()
-        try:
-            is_over = is_gone(child.pid, ctrl_c, limit_s)
-        finally:
-            end(child)
-    return "stopped" if ctrl_c.came else "ended" if is_over else "killed"
+
+    how: str
+    signal: int
+    folder: Path
+
+    def read(self, name) -> str:
+        """Return the beginning of the file *name* in the folder; nothing if there is none."""
+        path = self.folder / name
+        if not path.exists():
+            return ""
+        with open(path, "rb") as file:
+            return file.read(KEPT_OUTPUT).decode(errors="replace")
+
+    @property
+    def output(self) -> str:
+        """What the child printed."""
+        return self.read("output")
+
+    @property
+    def failure(self) -> str:
+        """What went wrong in our own code, in one line; empty if nothing did."""
+        return "".join(self.read("failure").splitlines()[-1:])
+
+
+@contextlib.contextmanager
+def run_apart(target, *args, limit_s=LIMIT_S):
+    """Call ``target(folder, *args)`` in a forked child, cut off from this process, and wait until
+    it is gone, at most *limit_s* seconds.
+
+    Gives an `Outcome`; what the child left in its folder can be read until the block ends.
+    """
+    with tempfile.TemporaryDirectory(prefix="epollkit-", ignore_cleanup_errors=True) as name:
+        child = multiprocessing.get_context("fork").Process(
+            target=run_isolated, args=(Path(name), target, args)
+        )
+        with CtrlC() as ctrl_c:
+            with warnings.catch_warnings():
+                # fork where there are threads: the child needs none of them
+                warnings.simplefilter("ignore", DeprecationWarning)
+                child.start()
+            try:
+                is_over = is_gone(child.pid, ctrl_c, limit_s)
+            finally:
+                exit_code = end(child)
+        how = "stopped" if ctrl_c.came else "ended" if is_over else "killed"
+        yield Outcome(how, max(0, -exit_code), Path(name))
 
 
 class CtrlC:
@@ -70,9 +119,8 @@ class CtrlC:
         self.came = True
 
     def __enter__(self):
-        if (
-            threading.current_thread() is threading.main_thread()
-        ):  # no other thread gets a KeyboardInterrupt
+        # no other thread gets a KeyboardInterrupt
+        if threading.current_thread() is threading.main_thread():
             self.before = signal.getsignal(signal.SIGINT)
             if self.before is not None:
                 signal.signal(signal.SIGINT, self.note)
@@ -91,29 +139,45 @@ def is_gone(pid, ctrl_c, limit_s) -> bool:
     try:
         asking = select.poll()
         asking.register(handle, select.POLLIN)
-        while (
-            not (is_over := bool(asking.poll(LOOK_MS)))
-            and time.monotonic() < deadline
-            and not ctrl_c.came
-        ):
-            pass
-        return is_over
+        while time.monotonic() < deadline and not ctrl_c.came:
+            if asking.poll(LOOK_MS):
+                return True
+        return bool(asking.poll(0))
     finally:
         os.close(handle)
 
 
-def end(child):
-    """Kill *child* and what it started, and let go of it."""
+def end(child) -> int:
+    """Kill *child* and what it started, let go of it, and return its exit code: for a signal, its
+    number times −1.
+    """
     try:
         os.killpg(child.pid, signal.SIGKILL)
     except ProcessLookupError:  # it did not come so far as to lead a session
         os.kill(child.pid, signal.SIGKILL)
     child.join()
+    exit_code = child.exitcode
     child.close()
+    return exit_code
+
+
+# in the child
+
+
+def run_isolated(folder, target, args):
+    """Call *target* in this process, cut off from its parent.  Never returns: the process ends."""
+    try:
+        isolate(folder / "output")
+        target(folder, *args)
+    except BaseException:
+        (folder / "failure").write_text(traceback.format_exc())
+    os._exit(0)
 
 
 def isolate(output):
-    """Cut this process off from the streams, the signals and the objects of its parent."""
+    """Cut this process off from the streams, the signals and the objects of its parent; what it
+    prints goes to the file *output*.
+    """
     os.setsid()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -133,22 +197,75 @@ def isolate(output):
         (resource.RLIMIT_AS, memory + MORE_MEMORY),
     ):
         hard = resource.getrlimit(what)[1]
-        resource.setrlimit(
-            what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard)
-        )
+        if hard != resource.RLIM_INFINITY:
+            most = min(most, hard)
+        resource.setrlimit(what, (most, hard))
+
+
+class Enough(BaseException):
+    """Ends a function that makes calls without an end.  No ``except Exception`` holds it up."""
+
+
+class Watched:
+    """The learner's function in a thread of its own, *name*; `gate` is for ``record(gate=…)``.
+
+    `calls` is how many calls it has begun, `is_over` whether it has ended, `result` how: ``state``
+    is ``"late"`` as long as it has not, then ``"returned"``, ``"spun"`` if it was stopped, or
+    ``"raised"``, with what `complaint` tells.  `error` is what was raised: its frames hold streams
+    open.
+    """
+
+    def __init__(self, name, function, arguments):
+        self.function, self.arguments = function, arguments
+        self.thread = threading.Thread(target=self.run, name=name, daemon=True)
+        self.calls, self.is_over, self.error = 0, False, None
+        self.result = {"state": "late"}
+
+    def gate(self):
+        """Count a call before it is made; calls of other threads are none of ours."""
+        if threading.get_ident() == self.thread.ident:
+            self.calls += 1
+            self.before_call()
+
+    def before_call(self):
+        """Let the function make its next call; raise `Enough` to stop it."""
+
+    def run(self):
+        begin = time.perf_counter()
+        try:
+            value = self.function(*self.arguments)
+            took_s = time.perf_counter() - begin
+            self.result = {"state": "returned", "took_s": took_s, **self.describe(value)}
+        except Enough as error:
+            self.result, self.error = {"state": "spun"}, error
+        except BaseException as error:
+            self.result, self.error = {"state": "raised", **complaint(error)}, error
+        self.is_over = True
+
+    def describe(self, value) -> dict:
+        """Tell of what was returned what is to be kept."""
+        return {}
 
 
 def complaint(error) -> dict:
-    """Tell what was raised, and the learner's line that raised it."""
+    """Tell what was raised, the learner's line that raised it, and which limit of ours was behind
+    it: ``"output"``, ``"memory"``, or none, an empty one.
+    """
     frames = [
         frame
         for frame in traceback.TracebackException.from_exception(error).stack
         if is_learners(frame.filename)
     ]
-    said = "".join(traceback.format_exception_only(error)).strip()[:500]
+    if getattr(error, "errno", None) == errno.EFBIG:
+        limit = "output"
+    elif isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        limit = "memory"
+    else:
+        limit = ""
     return {
         "type": type(error).__name__,
-        "said": said,
+        "said": "".join(traceback.format_exception_only(error)).strip()[:500],
         "line": frames[-1].line if frames else "",
         "number": frames[-1].lineno if frames else 0,
+        "limit": limit,
     }

@@ -14,17 +14,34 @@ A rule takes a `Round`, and returns a `Finding` if the round breaks it: what was
 where it shows.
 """
 
+import itertools
 import json
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 from ..analysis.story import count, spell
 from ..log import Log
+from ..masks import names
+from ..sandbox import MORE_MEMORY, MOST_OUTPUT
 from ..syscalls import READS, WRITES
+from .task import Task
 
 #: More calls for nothing, in a row, are busy polling.  The counterpart waits for far more of them.
 MOST_IN_VAIN = 9
+#: Nanoseconds: who pauses so long between two such calls takes naps.
+NAP_NS = 500_000
+#: how a stream is called that the exercise has not named
+UNNAMED = "file descriptor"
+#: type → what to call what an attempt is to return
+TYPES = {
+    bytes: "a bytes object",
+    bool: "True or False",
+    int: "an int",
+    dict: "a dictionary",
+    type(None): "None",
+}
 
 
 class Finding(NamedTuple):
@@ -40,9 +57,9 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True)
 class Round:
-    """One round as the child left it: its number, counted from 1, the log, and what was found."""
+    """One round as the child left it: the exercise, the log, and what was found when it was over."""
 
-    number: int
+    task: Task
     log: Log
     found: dict
 
@@ -51,43 +68,67 @@ class Round:
         """The calls that the attempt made itself."""
         return [call for call in self.log if call.thread.name == "you"]
 
+    @property
+    def last(self):
+        """The last call that the attempt made; None if it made none."""
+        return self.own[-1] if self.own else None
 
-def load(path, number) -> Round:
-    """Read what the child wrote of the round *number* beside *path*."""
-    return Round(
-        number,
-        Log.load(path.with_suffix(".log")),
-        json.loads(path.with_suffix(".json").read_text()),
-    )
+    @cached_property
+    def wanted(self) -> bytes | None:
+        """The bytes that were to arrive; None if a value was wanted, or nothing."""
+        moves_bytes = self.found["is_received"] or bytes in self.task.returns
+        return bytes.fromhex(self.found["wanted"]) if moves_bytes else None
+
+
+def load(path, task) -> Round | None:
+    """Read what the child wrote of a round beside *path*; None if it did not come so far."""
+    if not path.with_suffix(".json").exists():
+        return None
+    found = json.loads(path.with_suffix(".json").read_text())
+    return Round(task, Log.load(path.with_suffix(".log")), found)
 
 
 def judge(round) -> Finding | None:
     """Hold *round* against every rule.  Returns the first finding, or None if it keeps them all."""
-    return next((finding for rule in RULES if (finding := rule(round))), None)
+    for rule in RULES:
+        if finding := rule(round):
+            advice = round.task.advice(round)
+            return finding._replace(seen=f"{finding.seen}. {advice}") if advice else finding
+    return None
 
 
 def comes_back(round):
-    if round.found["state"] != "late":
+    """Sleeps for ever, or has not come back when its time was up."""
+    if round.found["state"] not in ("late", "stuck"):
         return None
     if vain := never_asks_in_vain(round):
         return vain
-    last = round.own[-1] if round.own else None
+    last, is_stuck = round.last, round.found["state"] == "stuck"
+    state = "sleeps for ever" if is_stuck else "took too long"
     if last is None:
-        return Finding(
-            "took too long", "your function did not come back, and it made no call on a stream"
-        )
+        return Finding(state, "your function did not come back, and it made no call on a stream")
     if last.end_ns is None:
-        state = "asleep in" if last.asleep else "in the call"
+        where = f"your function was still {'asleep in' if last.asleep else 'in'} {spell(last)}"
+        nobody = ", and nobody was left who could wake it" if is_stuck else ""
         return Finding(
-            "took too long",
-            f"your function was still {state} {spell(last)}{what_waits(round.log)}",
+            state,
+            f"{where}{bound(round, last)}{what_waits(round.log)}{what_is_unsent(round)}{nobody}",
             last.index,
         )
     return Finding(
-        "took too long",
-        f"your function did not come back; its last call was {spell(last)}",
-        last.index,
+        state, f"your function did not come back; its last call was {spell(last)}", last.index
     )
+
+
+def bound(round, call) -> str:
+    """Say how long a poll that was still asleep would have waited, if it was to wait less."""
+    timeout = call.arguments[0] if call.name == "epoll.poll" and call.arguments else None
+    least_s = round.found["least_s"]
+    if not least_s or not isinstance(timeout, (int, float)):
+        return ""
+    if timeout < 0:
+        return ", which waits for ever: a timeout below 0 is no bound"
+    return f", which waits for {timeout:g} seconds; it should wait for {least_s:g}"
 
 
 def what_waits(log) -> str:
@@ -100,122 +141,212 @@ def what_waits(log) -> str:
     return ", while " + in_words(waiting) if waiting else ""
 
 
+def what_is_unsent(round) -> str:
+    """Say how many bytes the attempt should have written and has not; nothing if it has all."""
+    if not round.found["is_received"]:
+        return ""
+    written = sum(call.bytes_moved for call in round.own if call.name in WRITES)
+    missing = len(round.wanted) - written
+    if missing <= 0:
+        return ""
+    return f"; {missing:,} of {count(len(round.wanted), 'byte')} were never sent"
+
+
 def comes_to_an_end(round):
+    """Makes no more calls than such an exercise can take."""
     if round.found["state"] != "spun":
         return None
     return never_asks_in_vain(round) or Finding(
         "wrong",
-        f"your function was stopped after {count(len(round.own), 'call')}: it takes some twenty, if each of them "
-        "is given more bytes to move",
-        round.own[-1].index,
+        f"your function was stopped after {count(len(round.own), 'call')}: it takes some twenty, "
+        "if each of them is given more bytes to move",
+        round.last.index,
     )
 
 
 def raises_nothing(round):
+    """Raises nothing; and what a limit of the check raised is told as what it is."""
     found = round.found
     if found["state"] != "raised":
         return None
+    where = f", in line {found['number']}: {found['line']}" if found["line"] else ""
+    if found["limit"]:
+        return Finding("took too much", LIMITS[found["limit"]] + where)
     said = found["said"]
     if "record() inside record()" in said:
         said = (
             "your function calls record(), and the check records already: leave record() out of it"
         )
-    where = f", in line {found['number']}: {found['line']}" if found["line"] else ""
     last = next((call.index for call in reversed(round.own) if call.error), None)
     return Finding("raised", said + where, last)
 
 
+LIMITS = {
+    "output": f"your function printed more than {MOST_OUTPUT >> 20} MB, or wrote as much to a "
+    "file, and a check lets no more through: is there a print in a loop that does not end?",
+    "memory": f"your function took more than {MORE_MEMORY >> 30} GB of memory, and a check gives "
+    "no more: does something grow in a loop that does not end?",
+}
+
+
 def closes_only_its_own(round):
-    if gone := round.found["gone"]:
-        at = next(
-            (
-                call.index
-                for call in round.own
-                if call.name.endswith("close") and call.stream and call.stream.name in gone
-            ),
-            None,
-        )
-        return Finding(
-            "wrong",
-            f"your function closed {in_words(gone)}, which whoever called it still needs",
-            at,
-        )
-    return None
-
-
-def takes_nothing(round):
-    if not round.found["is_untouched"]:
+    """Closes none of the streams that it was lent."""
+    gone = round.found["gone"]
+    if not gone:
         return None
-    taken = next((call for call in round.own if call.name in READS and call.bytes_moved), None)
-    return taken and Finding(
+    lent = [name for name in gone if not name.startswith(UNNAMED)]
+    others = len(gone) - len(lent)
+    if others:
+        lent.append(f"{count(others, UNNAMED)} that it had not opened")
+    closing = (call for call in round.own if call.name.endswith("close") and call.stream)
+    return Finding(
         "wrong",
-        f"your function took {count(taken.bytes_moved, 'byte')} away, with {spell(taken)}: "
-        "whoever comes next will not find them",
-        taken.index,
+        f"your function closed {in_words(lent)}, which whoever called it still needs",
+        next((call.index for call in closing if call.stream.name in gone), None),
+    )
+
+
+def returns_its_type(round):
+    """Returns something of the kind that was asked for."""
+    found, allowed = round.found, round.task.returns
+    if not allowed or found["type"] in [kind.__name__ for kind in allowed]:
+        return None
+    wanted = " or ".join(TYPES[kind] for kind in allowed)
+    missing = ": is a return missing?" if found["type"] == "NoneType" else ""
+    return Finding(
+        "not an answer yet", f"it returned {found['shown']}; {wanted} was wanted{missing}"
     )
 
 
 def returns_the_answer(round):
-    found, answer = round.found, round.found["answer"]
-    if answer is None:
-        return None
-    if found["type"] != answer["type"]:
-        return Finding(
-            "nonsense",
-            f"your function returned {found['shown']}, of type {found['type']}; it is to return one "
-            f"of type {answer['type']}",
-        )
-    if found["value"] != answer["value"]:
-        return Finding("wrong", f"your function returned {found['shown']}, and {answer['case']}")
-    return None
-
-
-def waits(round):
+    """Returns the value that was wanted."""
     found = round.found
-    if found["took_s"] >= found["least_s"]:
+    if round.wanted is not None or not round.task.returns or found["value"] == found["wanted"]:
         return None
-    last = round.own[-1].index if round.own else None
     return Finding(
         "wrong",
-        f"your function came back after {found['took_s']:.2f} s, and was to wait for "
-        f"{found['least_s']:.2f} s: {found['answer']['case']}",
-        last,
+        f"your function returned {found['shown']}, and {found['case']}{last_masks(round)}",
     )
 
 
-def returns_bytes(round):
+def last_masks(round) -> str:
+    """Say what the attempt's last poll returned; nothing if it polled at no epoll."""
+    polls = [call for call in round.own if call.name == "epoll.poll" and not call.error]
+    if not polls:
+        return ""
+    events = ", ".join(f"({stream.name}, {names(mask)})" for stream, mask in polls[-1].events)
+    return f"; its last poll had returned [{events}]"
+
+
+def waits(round):
+    """Waits as long as it should."""
     found = round.found
-    if found["answer"] is None and found["received"] is None and found["bytes"] is None:
+    if found["took_s"] >= found["least_s"]:
+        return None
+    return Finding(
+        "wrong",
+        f"your function came back after {found['took_s']:.2f} s, and was to wait for "
+        f"{found['least_s']:.2f} s: {found['case']}",
+        round.last.index if round.own else None,
+    )
+
+
+def takes_nothing(round):
+    """Reads nothing, where it should only look."""
+    if not round.found["is_untouched"]:
+        return None
+    taken = next((call for call in round.own if call.name in READS and call.bytes_moved), None)
+    if taken is None:
+        return None
+    it = "it" if taken.bytes_moved == 1 else "them"
+    return Finding(
+        "wrong",
+        f"your function took {count(taken.bytes_moved, 'byte')} away, with {spell(taken)}: "
+        f"whoever comes next will not find {it}",
+        taken.index,
+    )
+
+
+def holds_little(round):
+    """Holds no more bytes of a stream in hand than it may."""
+    most = round.found["most_in_hand"]
+    if most is None:
+        return None
+    in_hand = Counter()
+    is_echo = {call.stream for call in round.own if call.name in READS} & {
+        call.stream for call in round.own if call.name in WRITES
+    }
+    for call in round.own:
+        key = call.stream if is_echo else None
+        if call.name in READS:
+            in_hand[key] += call.bytes_moved
+        elif call.name in WRITES:
+            in_hand[key] -= call.bytes_moved
+        if in_hand[key] > most:
+            return Finding(
+                "wrong",
+                f"after {spell(call)} your function held {count(in_hand[key], 'byte')} that it had "
+                f"read and not written; it may hold {most:,}",
+                call.index,
+            )
+    return None
+
+
+def waits_at_an_epoll(round):
+    """Sleeps in the poll of an epoll, and in one thread, where that is the lesson."""
+    if not round.task.needs_epoll:
+        return None
+    others = [
+        call for call in round.log if call.thread.native_id not in round.found["known_threads"]
+    ]
+    if others:
         return Finding(
-            "nonsense",
-            f"your function returned {found['shown']}, of type {found['type']}, and no bytes",
+            "wrong",
+            f"your function made {spell(others[0])} in another thread; one thread can wait for "
+            "all of them, with an epoll",
+            others[0].index,
+        )
+    if not any(call.name == "epoll.poll" for call in round.own):
+        return Finding(
+            "wrong", "your function never called poll of an epoll, and this exercise is about that"
         )
     return None
 
 
 def delivers(round):
-    found = round.found
-    if found["answer"] is not None:
+    """Returns, or writes, every byte that was wanted, in order."""
+    wanted, found = round.wanted, round.found
+    if wanted is None:
         return None
-    wanted = bytes.fromhex(found["wanted"])
-    is_received = found["received"] is not None
-    got = bytes.fromhex(found["received"] if is_received else found["bytes"])
+    got = bytes.fromhex(found["received"] if found["is_received"] else found["bytes"])
     if got == wanted:
         return None
     same = next(
-        (at for at, (one, other) in enumerate(zip(got, wanted, strict=False)) if one != other),
+        (at for at, (came, due) in enumerate(zip(got, wanted, strict=False)) if came != due),
         min(len(got), len(wanted)),
     )
-    came = f"{len(got):,} of {count(len(wanted), 'byte')} " + (
-        "came to the reader" if is_received else "were returned"
-    )
+    came = "came to the reader" if found["is_received"] else "were returned"
     if same == len(got):
-        missing = "the rest is missing"
+        missing = "the rest is missing" + what_was_left(round)
     elif same == len(wanted):
         missing = "the last of them came twice, or from nowhere"
     else:
-        missing = f"byte {same:,}, counted from 0, is not the one that belongs there: some were lost, or came twice"
-    return Finding("wrong", f"{came}: {missing}", place_of_loss(round, same))
+        missing = (
+            f"byte {same:,}, counted from 0, is not the one that belongs there: some were lost, or "
+            "came twice"
+        )
+    return Finding(
+        "wrong",
+        f"{len(got):,} of {count(len(wanted), 'byte')} {came}: {missing}",
+        place_of_loss(round, same),
+    )
+
+
+def what_was_left(round) -> str:
+    """Say why bytes are missing, where that can be seen: never written, or never read."""
+    if round.found["is_received"]:
+        return what_is_unsent(round)
+    return what_waits(round.log).replace(", while", ";") + last_masks(round)
 
 
 def place_of_loss(round, same):
@@ -237,6 +368,7 @@ def place_of_loss(round, same):
 
 
 def returns_the_reply(round):
+    """Returns what the other end replied."""
     reply, got = round.found["reply"], round.found["bytes"]
     if reply is None or got == reply:
         return None
@@ -249,6 +381,7 @@ def returns_the_reply(round):
 
 
 def never_asks_in_vain(round):
+    """Does not ask again and again while nothing changes, nor reads on after the end."""
     run = first_in_vain(round)
     if not run:
         return None
@@ -260,12 +393,13 @@ def never_asks_in_vain(round):
                     "wrong", f"your function went on with {spell(call)} after the end", call.index
                 )
             ended.append(call.stream)
-    return Finding(
-        "wrong",
-        "your function asked again and again while nothing had changed, with "
-        f"{spell(run[0])}: that is busy polling",
-        run[0].index,
-    )
+    pauses = [after.start_ns - call.end_ns for call, after in itertools.pairwise(run)]
+    if min(pauses) > NAP_NS:
+        how = "with naps between; a poll would sleep until there is news, and wake at once"
+    else:
+        how = "that is busy polling"
+    asked = f"your function asked again and again while nothing had changed, with {spell(run[0])}"
+    return Finding("wrong", f"{asked}: {how}", run[0].index)
 
 
 def first_in_vain(round):
@@ -288,18 +422,21 @@ def first_in_vain(round):
 
 
 def leaves_nothing(round):
+    """Leaves nothing open, no thread running, and no stream switched to blocking or back."""
     found, log = round.found, round.log
     if found["left"]:
         opened = {
-            one.number: one
-            for one in log.objects
-            if one.closed_ns is None and one.number in found["left"]
+            thing.number: thing
+            for thing in log.objects
+            if thing.closed_ns is None and thing.number in found["left"]
         }
         names = [
             opened[number].name if number in opened else f"file descriptor {number}"
             for number in found["left"]
         ]
-        at = next((one.opened_by for one in opened.values() if one.opened_by is not None), None)
+        at = next(
+            (thing.opened_by for thing in opened.values() if thing.opened_by is not None), None
+        )
         return Finding("wrong", f"your function left {in_words(names)} open", at)
     if found["threads"]:
         return Finding("wrong", f"your function left {count(found['threads'], 'thread')} running")
@@ -312,6 +449,26 @@ def leaves_nothing(round):
     return None
 
 
+def closed_by_luck(round) -> str:
+    """Say what the attempt left open and Python closed when the last variable was gone; nothing
+    if it closed everything itself.
+    """
+    lucky = [
+        thing.name
+        for thing in round.log.objects
+        if thing.opened_by is not None
+        and thing.closed_by is None
+        and not thing.internal
+        and round.log[thing.opened_by].thread.name == "you"
+    ]
+    if not lucky:
+        return ""
+    return (
+        f"; Python closed {in_words(lucky)} for you when the function ended, "
+        "which `with` does not leave to luck"
+    )
+
+
 def in_words(names) -> str:
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
@@ -321,11 +478,13 @@ RULES = (
     comes_to_an_end,
     raises_nothing,
     closes_only_its_own,
+    returns_its_type,
+    takes_nothing,
+    waits_at_an_epoll,
     returns_the_answer,
     waits,
-    returns_bytes,
-    takes_nothing,
     delivers,
+    holds_little,
     returns_the_reply,
     never_asks_in_vain,
     leaves_nothing,

@@ -1,21 +1,16 @@
 """One attempt, run on real streams under ``record()``: what happens in the child process, and
 nothing else.
 
-Facts about forked children
----------------------------
-* A child has copies of its parent's file descriptors, and they share the open file descriptions:
-  who shuts a socket down there, registers with an epoll there, or makes a stream non-blocking
-  there, does so to the parent.
-* It has one thread.  What the other threads of the parent held, nobody will ever let go of.
+Facts about attempts
+--------------------
+* An attempt that sleeps on a stream goes on when somebody writes, reads or closes.  When the
+  counterpart has played its part, or has given up, and there is no other thread or process, nobody
+  will.
 
 What we do about them
 ---------------------
-Every file descriptor of the parent is replaced by ``/dev/null`` before the attempt begins: the
-numbers stay taken, the streams are out of reach.  What is found out goes to files in a folder, by
-path, since an attempt may close any number. The attempt has a thread to itself, so that this one
-can end the recording while the attempt sleeps or spins.
-
-*Source:* fork(2), dup2(2), setsid(2), getrlimit(2).
+Where nobody can wake the attempt any more, the round is over at once.  Everything else that does
+not come back (a nap, a lock, a loop that makes no calls) is given up after a few seconds.
 """
 
 import json
@@ -24,12 +19,10 @@ import reprlib
 import sys
 import threading
 import time
-import traceback
-from pathlib import Path
 
 from .. import linux
 from ..recording.recorder import record
-from ..sandbox import complaint, isolate
+from ..sandbox import KEPT_OUTPUT, Enough, Watched
 from . import scene as scenes
 from .content import set_up
 from .task import ROUNDS
@@ -38,98 +31,54 @@ from .task import ROUNDS
 LIMIT_S = 3.0
 #: An attempt that makes more calls in one round is stopped.  It needs some twenty.
 MOST_CALLS = 8_000
-KEPT_OUTPUT = 100_000
+#: How often, in seconds, to look whether anybody can still wake an attempt that sleeps.
+LOOK_S = 0.01
 
 
-class Enough(BaseException):
-    """Ends an attempt that makes calls without an end.  No ``except Exception`` holds it up."""
-
-
-class Attempt:
-    """The learner's function in a thread of its own."""
+class Attempt(Watched):
+    """The learner's function, in a thread called ``you``."""
 
     def __init__(self, function, arguments):
-        self.function, self.arguments = function, arguments
-        self.thread = threading.Thread(target=self.run, name="you", daemon=True)
-        self.ticks, self.ident, self.is_over = 0, None, False
-        self.found = {"state": "late"}
+        super().__init__("you", function, arguments)
 
-    @property
-    def calls(self):
-        """How many calls it has made so far, about:
+    def before_call(self):
+        if self.calls > MOST_CALLS:
+            raise Enough
 
-        the recorder looks at the clock twice for each.
-        """
-        return self.ticks // 2
-
-    def clock(self):
-        """Tell the time to the recorder, which asks at each call; that is where a spinner is
-        stopped.
-        """
-        if threading.get_ident() == self.ident:
-            self.ticks += 1
-            if self.ticks > 2 * MOST_CALLS:
-                raise Enough
-        return time.perf_counter_ns()
-
-    def run(self):
-        self.ident, begin = threading.get_ident(), time.perf_counter()
+    def describe(self, value) -> dict:
+        """Tell what was returned in a way that can be written to a file."""
         try:
-            value = self.function(*self.arguments)
-            self.found = {
-                "state": "returned",
-                "took_s": time.perf_counter() - begin,
-                **describe(value),
-            }
-        except Enough:
-            self.found = {"state": "spun"}
-        except BaseException as error:
-            self.found = {"state": "raised", **complaint(error)}
-        self.is_over = True
+            shown = reprlib.repr(value)
+        except Exception:
+            shown = "something that cannot be shown"
+        try:
+            plain = json.loads(json.dumps(value))
+        except Exception:
+            plain = None
+        is_data = isinstance(value, (bytes, bytearray))
+        return {
+            "type": "bytes" if is_data else type(value).__name__,
+            "shown": shown,
+            "bytes": bytes(value).hex() if is_data else None,
+            "value": plain,
+        }
 
 
-def describe(value) -> dict:
-    """Tell what came back in a way that can be written to a file."""
-    try:
-        shown = reprlib.repr(value)
-    except Exception:
-        shown = "something that cannot be shown"
-    is_data = isinstance(value, (bytes, bytearray))
-    try:
-        plain = json.loads(json.dumps(value))
-    except Exception:
-        plain = None
-    return {
-        "type": type(value).__name__,
-        "shown": shown,
-        "bytes": bytes(value).hex() if is_data else None,
-        "value": plain,
-    }
-
-
-def run_rounds(id, function, seed, folder):
+def run_rounds(folder, id, function, seed):
     """Run *function* as an attempt at the exercise *id*, round by round, and leave in *folder* what
     was seen.
-
-    Never returns: the process ends here.
     """
-    folder, deadline = Path(folder), time.monotonic() + LIMIT_S
-    try:
-        isolate(folder / "output")
-        if linux.is_asleep(threading.main_thread(), 0) is None:
-            raise RuntimeError(
-                "this kernel does not show in which call a thread sleeps (/proc/self/task/TID/syscall); run "
-                "the course on a Linux that does: README.md names some"
-            )
-        for number in range(ROUNDS):
-            os.truncate(folder / "output", 0)  # so that what is there is this round's
-            if not run_round(
-                set_up(id, seed, number), function, deadline, folder / f"round-{number}"
-            ):
-                break
-    except BaseException:
-        (folder / "failure").write_text(traceback.format_exc())
-    os._exit(0)
+    deadline = time.monotonic() + LIMIT_S
+    if linux.is_asleep(threading.main_thread(), 0) is None:
+        raise RuntimeError(
+            "this kernel does not show in which call a thread sleeps (/proc/self/task/TID/syscall); "
+            "run the course on a Linux that does: README.md names some"
+        )
+    for number in range(ROUNDS):
+        os.truncate(folder / "output", 0)  # so that what is there is this round's
+        scene = set_up(id, seed, number)
+        if not run_round(scene, function, deadline, folder / f"round-{number}"):
+            break
 
 
 def run_round(scene, function, deadline, path) -> bool:
@@ -142,28 +91,20 @@ def run_round(scene, function, deadline, path) -> bool:
     counterpart = threading.Thread(
         target=scenes.play, args=(scene, attempt), name=scene.name, daemon=True
     )
-    with record(clock=attempt.clock, **scene.streams) as log:
+    with record(gate=attempt.gate, **scene.streams) as log:
         attempt.thread.start()
         counterpart.start()
-        attempt.thread.join(max(0, deadline - time.monotonic()))
-        found = attempt.found
-        if attempt.is_over:
-            counterpart.join(max(0, deadline - time.monotonic()))
+        found = wait_for(attempt, counterpart, deadline)
     after = open_numbers()
     found |= {
-        "wanted": scene.wanted.hex() if isinstance(scene.wanted, bytes) else None,
-        "answer": None
-        if isinstance(scene.wanted, bytes)
-        else {
-            "value": scene.wanted,
-            "type": type(scene.wanted).__name__,
-            "shown": repr(scene.wanted),
-            "case": scene.case,
-        },
+        "wanted": scene.wanted.hex() if isinstance(scene.wanted, bytes) else scene.wanted,
+        "case": scene.case,
+        "is_received": scene.is_received,
         "is_untouched": scene.is_untouched,
         "least_s": scene.least_s,
+        "most_in_hand": scene.most_in_hand,
         "reply": None if scene.reply is None else scene.reply.hex(),
-        "received": bytes(scene.received).hex() if scene.is_received else None,
+        "received": bytes(scene.received).hex(),
         "gone": [
             name_of(scene, number)
             for number in before
@@ -171,6 +112,9 @@ def run_round(scene, function, deadline, path) -> bool:
         ],
         "left": [number for number in after if after[number] != before.get(number)],
         "switched": [name for name, was in blocking(scene).items() if flags[name] != was],
+        "known_threads": [
+            thread.native_id for thread in (threading.current_thread(), attempt.thread, counterpart)
+        ],
         "threads": len(set(threading.enumerate()) - threads - {counterpart, attempt.thread}),
     }
     try:
@@ -185,6 +129,25 @@ def run_round(scene, function, deadline, path) -> bool:
         if after.get(number) == before[number]:
             os.close(number)
     return found["state"] == "returned" and not found["gone"]
+
+
+def wait_for(attempt, counterpart, deadline) -> dict:
+    """Wait until *attempt* is over, or nobody can wake it, or *deadline* has passed.  Returns how
+    it ended; ``stuck`` if nobody can wake it.
+    """
+    looks = calls = 0
+    while not attempt.is_over and time.monotonic() < deadline:
+        attempt.thread.join(LOOK_S)
+        if calls == attempt.calls and scenes.sleeps_for_ever(attempt.thread):
+            looks += 1
+        else:
+            calls, looks = attempt.calls, 0
+        if looks == scenes.LOOKS:
+            return {"state": "stuck"}
+    found = dict(attempt.result)
+    if attempt.is_over:
+        counterpart.join(max(0, deadline - time.monotonic()))
+    return found
 
 
 def open_numbers() -> dict:
@@ -203,6 +166,5 @@ def blocking(scene) -> dict:
 
 def name_of(scene, number) -> str:
     """Name *number* as the scene does."""
-    return next(
-        (name for name, one in scene.streams.items() if one == number), f"file descriptor {number}"
-    )
+    names = {fd: name for name, fd in scene.streams.items()}
+    return names.get(number, f"file descriptor {number}")

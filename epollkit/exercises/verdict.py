@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from ..log import Log
 from .task import Task
 
-MOST_OUTPUT = 2_000
+#: How much of what an attempt printed is shown.
+MOST_OUTPUT = 400
 
 
 class Said(str):
@@ -23,18 +24,16 @@ class Said(str):
 class Verdict:
     """The verdict on one attempt.
 
-    `state` is right, wrong, not attempted yet, took too long, raised, nonsense, ended, stopped, or
-    no verdict where the machine does not let one judge.  `seen` says what happened, `log` is the
-    recording of the round that `round`, counted from 1, names, or None; `call` is the index of the
-    call where it shows, or None.  `output` is what the attempt printed.  `seed` made the data.
+    `state` is right, wrong, not attempted yet, not an answer yet, sleeps for ever, took too long,
+    took too much, raised, ended, stopped, or no verdict where the machine does not let one judge.
+    `seen` says what happened, `log` is the recording of the round that it speaks of, or None;
+    `call` is the index of the call where it shows, or None.  `output` is what the attempt printed.
     `remark` says what could not be kept of it.
     """
 
     task: Task
     state: str
     seen: str
-    seed: int = 0
-    round: int = 0
     log: Log | None = None
     call: int | None = None
     output: str = ""
@@ -52,28 +51,32 @@ class Verdict:
 
     @property
     def title(self) -> str:
-        return f"{self.task.id}: {self.state}"
+        return f"{self.task.id}: {self.state}."
 
     def lines(self) -> list[str]:
         """Say the verdict, a sentence a line."""
         if self.state == "not attempted yet":
-            return [f"{self.title}.", self.task.text]
-        said = [f"{self.title}.", f"Seen: {self.seen}."]
-        if self.has_failed:
-            said.insert(1, f"Wanted: {self.task.wanted}.")
-        if self.round:
-            said.append(f"Round {self.round}, seed {self.seed}{self.place()}.")
-        if self.output:
-            more = " …" if len(self.output) > MOST_OUTPUT else ""
-            said.append(f"Printed: {self.output[:MOST_OUTPUT].rstrip()}{more}")
+            return [self.title, self.task.text]
         if self.is_right:
-            said.append(f'exercises.solution("{self.task.id}") shows another one.')
-        elif self.has_failed:
-            said.append(
-                f'exercises.check("{self.task.id}", …, seed={self.seed + 1}) makes other data; '
-                f'exercises.solution("{self.task.id}") shows a solution.'
-            )
-        return said + [self.remark] * bool(self.remark)
+            return [
+                self.title,
+                f"Seen: {self.seen}.",
+                f"Tried with {self.task.tried}.",
+                f'exercises.solution("{self.task.id}") shows another solution.',
+            ]
+        lines = [self.title, f"Seen: {self.seen}."]
+        if self.has_failed:
+            lines.insert(1, f"Wanted: {self.task.wanted}.")
+        if self.call is not None:
+            lines.append(f"In the timeline{self.place()}.")
+        return lines
+
+    def more(self) -> list[str]:
+        """Say what comes after the hints: what was printed, and what could not be kept."""
+        cut = self.output[:MOST_OUTPUT].rstrip()
+        rest = " …" if len(self.output) > MOST_OUTPUT else ""
+        printed = [f"Printed: {cut}{rest}"] if cut else []
+        return printed + ([self.remark] if self.remark else [])
 
     def place(self) -> str:
         """Say where in the timeline to look."""
@@ -88,9 +91,7 @@ class Verdict:
             return None
         from ..drawing.timeline import timeline
 
-        return timeline(
-            self.log, title=f"{self.task.id}, round {self.round}{self.place()}", mark=self.call
-        )
+        return timeline(self.log, title=f"{self.task.id}{self.place()}", mark=self.call)
 
     def hint(self) -> Said:
         """Return a hint: what to think about."""
@@ -101,28 +102,38 @@ class Verdict:
         return Said(self.task.further_hint)
 
     def __repr__(self):
-        return "\n".join(
-            self.lines()
-            + ["For a hint, call .hint() on this; after that, .further_hint()."] * self.has_failed
-        )
+        hints = "For a hint, call .hint() on this; after that, .further_hint()."
+        return "\n".join([*self.lines(), *[hints] * self.has_failed, *self.more()])
 
     def _repr_html_(self):
-        first, *others = map(html.escape, self.lines())
+        first, *others = self.lines()
         mark = {"right": "✔", "not attempted yet": "○"}.get(self.state, "✘")
-        text = f"<p><b>{mark} {first}</b></p>" + "".join(
-            f'<p style="white-space: pre-wrap">{line}</p>' for line in others
-        )
-        drawn = self.timeline() if self.state != "right" else None
-        return (
-            text
-            + (drawn._repr_mimebundle_()["text/html"] if drawn else "")
-            + (self.hints() if self.has_failed else "")
+        drawn = self.timeline()
+        return "".join(
+            [
+                f"<p><b>{mark} {html.escape(first)}</b></p>",
+                *map(paragraph, others),
+                self.hints() if self.has_failed else "",
+                *map(paragraph, self.more()),
+                drawn._repr_mimebundle_()["text/html"] if drawn else "",
+            ]
         )
 
     def hints(self) -> str:
-        """Return both hints as HTML, folded: the further one inside the first."""
-        further = f"<details><summary>Further hint</summary><p>{html.escape(self.task.further_hint)}</p></details>"
-        return f"<details><summary>Hint</summary><p>{html.escape(self.task.hint)}</p>{further}</details>"
+        """Return both hints as HTML, folded: the further one inside the first, and where to find a
+        solution inside that.
+        """
+        solution = f'exercises.solution("{self.task.id}") shows a solution.'
+        further = folded("Further hint", paragraph(self.task.further_hint) + paragraph(solution))
+        return folded("Hint", paragraph(self.task.hint) + further)
+
+
+def paragraph(text) -> str:
+    return f'<p style="white-space: pre-wrap">{html.escape(text)}</p>'
+
+
+def folded(title, inside) -> str:
+    return f"<details><summary>{title}</summary>{inside}</details>"
 
 
 @dataclass(frozen=True, repr=False)
@@ -137,6 +148,5 @@ class Solution:
 
     def _repr_html_(self):
         drawn = self.verdict.timeline()
-        return f"<pre>{html.escape(self.source)}</pre>" + (
-            drawn._repr_mimebundle_()["text/html"] if drawn else ""
-        )
+        picture = drawn._repr_mimebundle_()["text/html"] if drawn else ""
+        return f"<pre>{html.escape(self.source)}</pre>{picture}"

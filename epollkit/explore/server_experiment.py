@@ -13,9 +13,9 @@ What we do about them
 ---------------------
 The server runs in a thread of a forked child, where it can be killed.  The clients move one after
 the other, each when the server has *settled*: it sleeps in a call on a stream, calls in vain, or is
-over.  While a client moves, the server stands still: the recorder asks for the time at each call,
-and is made to wait there.  So the order of what happens is the same every time.  Who waits in vain
-when nobody can move any more was let down, and the log tells by whom.
+over.  While a client moves, the server's clock stands still, so the order of what happens is the
+same every time.  A server that calls in vain is held before a call, and stopped there if it must
+be.  Who waits in vain when nobody can move any more was let down, and the log tells by whom.
 
 *Source:* fork(2), epoll(7), proc_pid_syscall(5), FIONREAD in tcp(7).
 """
@@ -25,16 +25,13 @@ import json
 import os
 import random
 import socket
-import tempfile
 import threading
 import time
-import traceback
-from pathlib import Path
 
 from .. import linux
 from ..log import Log
 from ..recording.recorder import record
-from ..sandbox import complaint, isolate, run_apart
+from ..sandbox import Enough, Watched, run_apart
 from .server_clients import MOVED, SMALL, TEMPERS, WAITS, Client
 from .server_verdict import Visit
 
@@ -46,40 +43,29 @@ PROCESSOR_S, LIMIT_S = 0.4, 5.0
 MOST_CLIENTS = 6
 
 
-class Enough(BaseException):
-    """Ends a server that makes calls without an end.  No ``except Exception`` holds it up."""
-
-
-class Server:
+class Server(Watched):
     """The learner's function in a thread of its own."""
 
     def __init__(self, serve, listener, stop):
-        self.serve, self.arguments = serve, (listener, stop)
-        self.thread = threading.Thread(target=self.run, name="server", daemon=True)
+        super().__init__("server", serve, (listener, stop))
         #: held by a client that moves; more calls are granted to the server, IN_VAIN at a time
         self.turn, self.more = threading.RLock(), threading.Semaphore(0)
-        self.ticks, self.ident, self.is_held, self.is_stopped, self.is_over, self.error = (
-            0,
-            None,
-            False,
-            False,
-            False,
-            None,
-        )
-        self.found = {"state": "late"}
+        self.is_held, self.is_stopped = False, False
+
+    def before_call(self):
+        """Hold the server before every IN_VAIN-th call, until more are granted."""
+        if self.calls % IN_VAIN == 0:
+            self.is_held = not self.is_stopped
+            if self.is_held:
+                self.more.acquire()
+            if self.is_stopped:
+                raise Enough
 
     def clock(self):
-        """Tell the time to the recorder, which asks twice for each call; that is where the
-        server can be held.
+        """Tell the time; while a client moves, time stands still for the server: so it begins no
+        call before the move is over, and comes back from none, even if the move woke it.
         """
-        if threading.get_ident() == self.ident:
-            self.ticks += 1
-            if self.ticks % (2 * IN_VAIN) == 0:
-                self.is_held = not self.is_stopped
-                if self.is_held:
-                    self.more.acquire()
-                if self.is_stopped:
-                    raise Enough
+        if threading.get_ident() == self.thread.ident:
             with self.turn:
                 pass
         return time.perf_counter_ns()
@@ -87,20 +73,6 @@ class Server:
     def go_on(self):
         self.is_held = False
         self.more.release()
-
-    def run(self):
-        self.ident = threading.get_ident()
-        try:
-            self.serve(*self.arguments)
-            self.found = {"state": "returned"}
-        except Enough as error:
-            self.found, self.error = {"state": "spun"}, error
-        except BaseException as error:
-            self.found, self.error = (
-                {"state": "raised", **complaint(error)},
-                error,
-            )  # kept: its frames hold streams open
-        self.is_over = True
 
 
 def streams() -> list[int]:
@@ -204,66 +176,59 @@ def play(server, clients, deadline, recorder) -> str:
     return state
 
 
-def visit_apart(serve, tempers, seed, folder, limit_s):
-    """Let clients of *tempers* visit *serve*, and leave in *folder* what was seen.
-
-    Never returns: the process ends here.
-    """
-    folder, deadline = Path(folder), time.monotonic() + limit_s * 0.8
-    try:
-        isolate(folder / "output")
-        gc.disable()
-        listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
-            listener.setsockopt(socket.SOL_SOCKET, option, SMALL)
-        stop, ring = os.pipe()
-        clients = [
-            Client(name, temper, random.Random(f"{seed} {name}"), listener.getsockname())
-            for name, temper in named(tempers)
-        ]
-        server, before = Server(serve, listener, stop), set(streams())
-        with (
-            recorder := record(
-                clock=server.clock,
-                listener=listener,
-                stop=stop,
-                ring=ring,
-                **{client.name: client.sock for client in clients},
-            )
-        ) as log:
-            threading.current_thread().name = "clients"
-            server.thread.start()
-            state = play(server, clients, deadline, recorder)
-            if state == "asleep" and not any(client.end == "waits" for client in clients):
-                with server.turn:
-                    os.write(ring, b"!")
-                state = settle(server, deadline)
-            server.is_stopped = state == "in vain"
-            if state in ("in vain", "over"):
-                server.go_on()
-                server.thread.join(0.2)  # more only if it catches everything
-            found = dict(server.found)
-        found |= {
-            "settled": state,
-            "left": sorted(set(streams()) - before),
-            "clients": [
-                {
-                    "name": one.name,
-                    "temper": one.temper,
-                    "sent": len(one.sent),
-                    "got": len(one.got),
-                    "end": one.end,
-                    "same": one.sent.startswith(one.got),
-                    "is_unread": one.sock.fileno() >= 0 and linux.bytes_waiting(one.sock) > 0,
-                }
-                for one in clients
-            ],
-        }
-        log.save(folder / "log")
-        (folder / "found").write_text(json.dumps(found))
-    except BaseException:
-        (folder / "failure").write_text(traceback.format_exc())
-    os._exit(0)
+def visit_apart(folder, serve, tempers, seed, limit_s):
+    """Let clients of *tempers* visit *serve*, and leave in *folder* what was seen."""
+    deadline = time.monotonic() + limit_s * 0.8
+    gc.disable()
+    listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+    for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+        listener.setsockopt(socket.SOL_SOCKET, option, SMALL)
+    stop, ring = os.pipe()
+    clients = [
+        Client(name, temper, random.Random(f"{seed} {name}"), listener.getsockname())
+        for name, temper in named(tempers)
+    ]
+    server, before = Server(serve, listener, stop), set(streams())
+    with (
+        recorder := record(
+            clock=server.clock,
+            gate=server.gate,
+            listener=listener,
+            stop=stop,
+            ring=ring,
+            **{client.name: client.sock for client in clients},
+        )
+    ) as log:
+        threading.current_thread().name = "clients"
+        server.thread.start()
+        state = play(server, clients, deadline, recorder)
+        if state == "asleep" and not any(client.end == "waits" for client in clients):
+            with server.turn:
+                os.write(ring, b"!")
+            state = settle(server, deadline)
+        server.is_stopped = state == "in vain"
+        if state in ("in vain", "over"):
+            server.go_on()
+            server.thread.join(0.2)  # more only if it catches everything
+        found = dict(server.result)
+    found |= {
+        "settled": state,
+        "left": sorted(set(streams()) - before),
+        "clients": [
+            {
+                "name": one.name,
+                "temper": one.temper,
+                "sent": len(one.sent),
+                "got": len(one.got),
+                "end": one.end,
+                "same": one.sent.startswith(one.got),
+                "is_unread": one.sock.fileno() >= 0 and linux.bytes_waiting(one.sock) > 0,
+            }
+            for one in clients
+        ],
+    }
+    log.save(folder / "log")
+    (folder / "found").write_text(json.dumps(found))
 
 
 def named(tempers) -> list:
@@ -300,16 +265,8 @@ def visit(serve, *tempers, seed=0, limit_s=LIMIT_S) -> Visit:
         raise ValueError(
             f"got {tempers!r}; pass one to {MOST_CLIENTS} of {', '.join(map(repr, TEMPERS))}"
         )
-    with tempfile.TemporaryDirectory(prefix="epollkit-", ignore_cleanup_errors=True) as name:
-        how, folder = (
-            run_apart(visit_apart, serve, tempers, seed, name, limit_s, limit_s=limit_s),
-            Path(name),
-        )
-        if (folder / "found").exists():
-            return Visit(Log.load(folder / "log"), json.loads((folder / "found").read_text()))
-        failure = (
-            (folder / "failure").read_text().splitlines()[-1]
-            if (folder / "failure").exists()
-            else ""
-        )
-        return Visit(None, {"state": how, "said": failure, "clients": []})
+    with run_apart(visit_apart, serve, tempers, seed, limit_s, limit_s=limit_s) as child:
+        if (child.folder / "found").exists():
+            found = json.loads((child.folder / "found").read_text())
+            return Visit(Log.load(child.folder / "log"), found)
+        return Visit(None, {"state": child.how, "said": child.failure, "clients": []})

@@ -114,6 +114,22 @@ def read_all(fd):
             pieces.append(piece)
 
 
+def what_hup_said(round):
+    """Advise who left at HUP, or waited for a mask that comes no more."""
+    if (
+        round.found.get("bytes") in (None, round.wanted.hex())
+        and round.found["state"] == "returned"
+    ):
+        return ""
+    polls = [call for call in round.own if call.events]
+    if not polls or not polls[-1].events[0][1] & HUP:
+        return ""
+    return (
+        "HUP says that nobody will write any more, not that nothing is left to read: "
+        "read until b'', whatever the mask"
+    )
+
+
 TASKS = (
     Task(
         id="read-all",
@@ -126,6 +142,10 @@ TASKS = (
         "call tells you the same thing on both?",
         further_hint="Register fd for EPOLLIN, and sleep in poll. Whatever the mask is, read. b'' is the end; anything else "
         "is data, and you go on.",
+        tried="a pipe that had all its bytes and its end from the beginning; and a socketpair and a "
+        "pipe whose bytes came piece by piece",
+        returns=(bytes,),
+        advice=what_hup_said,
         set_up=last_words,
         solution=read_all,
     ),

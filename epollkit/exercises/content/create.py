@@ -98,6 +98,8 @@ TASKS = (
         hint="One epoll can watch them all. And poll(0) looks without sleeping. Who closes the epoll?",
         further_hint="with select.epoll() as ep: register each stream for EPOLLIN, then ep.poll(0) returns a list, which is "
         "empty if nothing is there. bool(...) makes True or False of it.",
+        tried="three to nine pipes, with bytes in one of them or in none",
+        returns=(bool,),
         set_up=some_pipes,
         solution=anything_readable,
     ),

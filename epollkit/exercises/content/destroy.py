@@ -94,6 +94,9 @@ TASKS = (
         hint="What does poll say about a pipe whose writer has gone, again and again? And who may take it out of the list?",
         further_hint="Read whatever poll reports. When a read gives b'', unregister that stream, and count down how many "
         "are left. When none is left, leave the loop, and let a with block close the epoll.",
+        tried="three or four pipes, two parcels each, whose writers leave one after the other",
+        returns=(int,),
+        needs_epoll=True,
         set_up=some_writers,
         solution=count_all,
     ),

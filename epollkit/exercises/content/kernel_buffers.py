@@ -85,6 +85,7 @@ TASKS = (
         "it takes none?",
         further_hint="Keep what has not been taken: data = data[os.write(w, data):]. When the write is refused "
         "(BlockingIOError), sleep in the poll() of an epoll that has w registered for EPOLLOUT, then go on.",
+        tried="a pipe, two to three times as many bytes as fit into it, and one slow reader",
         set_up=a_slow_reader,
         solution=write_all,
     ),

@@ -52,6 +52,10 @@ QUESTIONS = (
 )
 
 
+#: Bytes that a server may have read from one caller and not yet sent back.
+MOST_IN_HAND = 262_144
+
+
 def one_slow_one_fast(rng, round):
     """Two callers.
 
@@ -105,6 +109,7 @@ def one_slow_one_fast(rng, round):
         part,
         "callers",
         is_received=True,
+        most_in_hand=MOST_IN_HAND,
     )
 
 
@@ -135,15 +140,19 @@ TASKS = (
         title="Two callers, one of them slow",
         text="Complete echo(a, b): a and b are your ends of two connections, as file descriptors; they do not block, and "
         "os.read and os.write work with them. Send back to each what comes from it, until both have left. One of them "
-        "sends more than fits, and reads nothing until the other has got its answers. Do not close a and b.",
+        "sends more than fits, and reads nothing until the other has got its answers: hold at most 262,144 bytes for each. "
+        "Do not close a and b.",
         stub='def echo(a, b):\n    """Send back to each what comes from it, until both have left."""\n    ...\n',
-        wanted="every byte back at the caller that sent it, in order, nobody made to wait for the slow one, and no call "
-        "that asks in vain",
+        wanted="every byte back at the caller that sent it, in order, nobody made to wait for the slow one, at most "
+        "262,144 bytes held for a caller, one thread, and no call that asks in vain",
         hint="os.write may take a part, or nothing. What you still have to send is different for each caller. And what do "
         "you ask epoll about a caller who does not read?",
         further_hint="Keep a dictionary: file descriptor → what is left. While something is left, ask for EPOLLOUT only, "
         "and do not read more from that caller; when nothing is left, ask for EPOLLIN again. b'' means: "
         "unregister it.",
+        tried="two socketpairs: one caller with three short lines, and one that sends up to 800,000 "
+        "bytes and reads late",
+        needs_epoll=True,
         set_up=one_slow_one_fast,
         solution=echo,
     ),

@@ -57,7 +57,7 @@ def a_slow_peer(rng, round):
 
     def part(scene, attempt):
         while len(scene.received) < len(data):
-            wait_until_settled(scene, attempt, lambda: True)
+            wait_until_settled(scene, attempt, lambda: linux.bytes_waiting(peer) > 0)
             if attempt.is_over and not linux.bytes_waiting(peer):
                 return
             while linux.bytes_waiting(peer):
@@ -95,6 +95,8 @@ TASKS = (
         "when do you stop asking for it?",
         further_hint="Register s for EPOLLOUT, and poll before each os.write; keep what it did not take. When nothing is "
         "left, modify s to EPOLLIN, poll once more, and read.",
+        tried="a socketpair, up to 600,000 bytes, and a peer that reads when nothing else can happen",
+        returns=(bytes,),
         set_up=a_slow_peer,
         solution=send_and_wait,
     ),

@@ -99,6 +99,10 @@ TASKS = (
         hint="One call sleeps at all of them, and takes a bound. In which unit? And what does it return when time is up?",
         further_hint="Register all of them with one epoll. poll(timeout) takes seconds, and returns a list of (fd, mask): "
         "an empty one when time is up: look before you take its first.",
+        tried="three to five pipes: one to which a byte came late, none that got one, and one that "
+        "held a byte from the beginning",
+        returns=(int, type(None)),
+        needs_epoll=True,
         set_up=some_pipes,
         solution=first_ready,
     ),

@@ -123,6 +123,23 @@ def is_peer_gone(fd):
         return any(mask & select.EPOLLRDHUP for _, mask in ep.poll(0))
 
 
+def what_the_mask_said(round):
+    """Advise who had RDHUP in hand and misread the mask, or read something else for it."""
+    masks_seen = [mask for call in round.own for _, mask in call.events]
+    if any(mask & select.EPOLLRDHUP for mask in masks_seen):
+        return (
+            ""
+            if round.found["value"]
+            else (
+                "A mask is a sum of bits, and others may be set beside the one you look for: "
+                "test it with &, not with =="
+            )
+        )
+    if masks_seen and round.found["value"] is True:
+        return "EPOLLIN says that there is something to read; bytes are, and so is the end"
+    return ""
+
+
 TASKS = (
     Task(
         id="is-peer-gone",
@@ -135,6 +152,10 @@ TASKS = (
         hint="Which of the switches says that the other end writes no more? Who has to turn it on?",
         further_hint="Register fd with select.EPOLLRDHUP, and look with poll(0). On TCP there is no HUP, and IN is there "
         "for unread bytes as well. Close the epoll.",
+        tried="TCP, where the other end had closed, or was there, with five bytes unread; and a TCP "
+        "connection or a socketpair with nothing unread",
+        returns=(bool,),
+        advice=what_the_mask_said,
         set_up=a_line,
         solution=is_peer_gone,
     ),

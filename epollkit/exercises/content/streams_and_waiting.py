@@ -97,6 +97,8 @@ TASKS = (
         hint="One read returns what is there, not what is still to come. What does a read return at the end?",
         further_hint="Read in a loop, and collect the pieces. A short piece is no end. The end is a read that returns b'': "
         "then leave the loop.",
+        tried="a pipe whose writer sends four pieces, each when the last has been taken, and leaves",
+        returns=(bytes,),
         set_up=a_writer_in_pieces,
         solution=read_everything,
     ),
@@ -110,6 +112,8 @@ TASKS = (
         hint="A read of r1 sleeps at r1, whatever lies in r2. Which call sleeps at both?",
         further_hint="Register r1 and r2 with a select.epoll() for EPOLLIN. Its poll() sleeps, and returns pairs "
         "(fd, mask): read from that fd only. Then close the epoll, or use it in a with block.",
+        tried="two pipes and one parcel, which came to the first or to the second",
+        returns=(bytes,),
         set_up=two_writers,
         solution=first_of_two,
     ),

@@ -6,6 +6,8 @@ right ones of different kinds, and wrong ones with what the verdict is to say.
 import os
 import select
 import selectors
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 
 def with_two_dictionaries(a, b):
@@ -31,7 +33,7 @@ def with_two_dictionaries(a, b):
 
 
 def with_all_of_it_in_memory(a, b):
-    """Read on also while something is left: allowed, as long as the memory lasts."""
+    """Read on also while something is left, without a bound."""
     left, masks = {a: b"", b: b""}, {a: 1, b: 1}
     with select.epoll() as ep:
         for fd in (a, b):
@@ -51,6 +53,76 @@ def with_all_of_it_in_memory(a, b):
                     pass
                 masks[fd] = select.EPOLLIN | (select.EPOLLOUT if left[fd] else 0)
                 ep.modify(fd, masks[fd])
+
+
+def up_to_a_high_water_mark(a, b):
+    """Read on while little is left, and no more once there is much."""
+    left, here = {a: bytearray(), b: bytearray()}, {a, b}
+    with select.epoll() as ep:
+        for fd in here:
+            ep.register(fd, select.EPOLLIN)
+        while here:
+            for fd, mask in ep.poll():
+                if mask & select.EPOLLIN and len(left[fd]) < 131_072:
+                    data = os.read(fd, 65536)
+                    if not data:
+                        ep.unregister(fd)
+                        here.remove(fd)
+                        continue
+                    left[fd] += data
+                try:
+                    del left[fd][: os.write(fd, left[fd])]
+                except BlockingIOError:
+                    pass
+                wanted = select.EPOLLIN if len(left[fd]) < 131_072 else 0
+                ep.modify(fd, wanted | (select.EPOLLOUT if left[fd] else 0))
+
+
+def with_a_queue_of_pieces(a, b):
+    """Read all that comes, at once, and send it when there is room."""
+    pieces, here = {a: [], b: []}, {a, b}
+    with select.epoll() as ep:
+        for fd in here:
+            ep.register(fd, select.EPOLLIN)
+        while here:
+            for fd, mask in ep.poll():
+                if mask & select.EPOLLIN:
+                    if data := os.read(fd, 65536):
+                        pieces[fd].append(data)
+                    else:
+                        ep.unregister(fd)
+                        here.remove(fd)
+                        continue
+                if pieces[fd]:
+                    try:
+                        taken = os.write(fd, pieces[fd][0])
+                        pieces[fd][0] = pieces[fd][0][taken:]
+                        if not pieces[fd][0]:
+                            pieces[fd].pop(0)
+                    except BlockingIOError:
+                        pass
+                ep.modify(fd, select.EPOLLIN | (select.EPOLLOUT if pieces[fd] else 0))
+
+
+def _echo_one(fd):
+    os.set_blocking(fd, True)
+    while data := os.read(fd, 65536):
+        while data:
+            data = data[os.write(fd, data) :]
+    os.set_blocking(fd, False)
+
+
+def with_two_blocking_threads(a, b):
+    threads = [threading.Thread(target=_echo_one, args=(fd,)) for fd in (a, b)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def with_a_pool(a, b):
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(_echo_one, (a, b)))
 
 
 def with_selectors(a, b):
@@ -203,10 +275,14 @@ def ends_with_the_first(a, b):
                 ep.modify(fd, select.EPOLLOUT if left[fd] else select.EPOLLIN)
 
 
-RIGHT = [with_two_dictionaries, with_all_of_it_in_memory, with_selectors]
+RIGHT = [with_two_dictionaries, up_to_a_high_water_mark, with_selectors]
 WRONG = {
-    blocks: ("took too long", "asleep in os.write("),
-    one_after_the_other: ("took too long", "asleep in"),
+    with_all_of_it_in_memory: ("wrong", "it may hold 262,144"),
+    with_a_queue_of_pieces: ("wrong", "it may hold 262,144"),
+    with_two_blocking_threads: ("wrong", "in another thread"),
+    with_a_pool: ("wrong", "in another thread"),
+    blocks: ("sleeps for ever", "asleep in os.write("),
+    one_after_the_other: ("sleeps for ever", "asleep in"),
     does_not_catch: ("raised", "BlockingIOError"),
     ignores_the_result: ("wrong", "bytes came to the reader"),
     tries_until_it_fits: ("wrong", "busy polling"),

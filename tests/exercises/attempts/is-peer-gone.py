@@ -40,6 +40,10 @@ def with_an_object(fd):
     return bool(events)
 
 
+def compares_the_whole_mask(fd):
+    return report(fd, select.EPOLLIN | select.EPOLLRDHUP) == select.EPOLLRDHUP
+
+
 def waits_for_hup(fd):
     return bool(report(fd, 0) & select.EPOLLHUP)
 
@@ -108,13 +112,14 @@ def leaves_the_epoll(fd):
 
 RIGHT = [asks_for_rdhup, asks_for_more, with_poll, with_an_object]
 WRONG = {
+    compares_the_whole_mask: ("wrong", "test it with &"),
     waits_for_hup: ("wrong", "returned False, and the peer had closed"),
-    asks_for_in: ("wrong", "returned True, and the peer was there"),
-    reads: ("wrong", "returned False, and the peer had closed"),
+    asks_for_in: ("wrong", "EPOLLIN says that there is something to read"),
+    reads: ("wrong", " away, with s.recv("),
     reads_to_the_end: ("wrong", " away, with s.recv("),
     peeks: ("wrong", "returned False, and the peer had closed"),
-    sleeps: ("took too long", "asleep in ep.poll()"),
-    returns_the_mask: ("nonsense", "of type int"),
+    sleeps: ("sleeps for ever", "asleep in ep.poll()"),
+    returns_the_mask: ("not an answer yet", "was wanted"),
     closes_it: ("wrong", "closed s"),
     leaves_the_epoll: ("wrong", "ep open"),
 }

@@ -75,10 +75,10 @@ def forgets_to_register(r):
 RIGHT = [with_an_epoll, with_select, looks_at_the_mask]
 WRONG = {
     reads: ("wrong", "took 1 byte away"),
-    waits: ("took too long", "asleep in ep.poll()"),
+    waits: ("sleeps for ever", "asleep in ep.poll()"),
     leaves_it_open: ("wrong", "left ep open"),
     asks_for_nothing: ("wrong", "returned False, and"),
     says_yes: ("wrong", "returned True, and nothing waited in r"),
-    returns_the_events: ("nonsense", "of type list"),
+    returns_the_events: ("not an answer yet", "was wanted"),
     forgets_to_register: ("raised", "FileNotFoundError"),
 }

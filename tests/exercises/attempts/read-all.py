@@ -139,10 +139,10 @@ def leaves_it_open(fd):
 RIGHT = [drains, reads_first_asks_later, with_selectors]
 WRONG = {
     only_if_in: ("wrong", "asked again and again"),
-    hup_first: ("wrong", "the rest is missing"),
+    hup_first: ("wrong", "HUP says that nobody will write any more"),
     in_exactly: ("wrong", "asked again and again"),
     does_not_ask: ("raised", "BlockingIOError"),
-    returns_the_pieces: ("nonsense", "of type list"),
+    returns_the_pieces: ("not an answer yet", "was wanted"),
     reads_once: ("wrong", "the rest is missing"),
     never_sleeps: ("wrong", "that is busy polling"),
     makes_it_blocking: ("wrong", "blocking, or non-blocking"),

@@ -5,6 +5,7 @@ right ones of different kinds, and wrong ones with what the verdict is to say.
 
 import os
 import select
+import time
 
 
 def when_refused(w, data):
@@ -104,6 +105,14 @@ def spins(w, data):
             pass
 
 
+def naps(w, data):
+    while data:
+        try:
+            data = data[os.write(w, data) :]
+        except BlockingIOError:
+            time.sleep(0.005)
+
+
 def spins_slowly(w, data):
     with select.epoll() as ep:
         ep.register(w, select.EPOLLOUT)
@@ -140,6 +149,7 @@ def closes_the_stream(w, data):
 
 RIGHT = [when_refused, poll_first, edge_triggered, blocking_for_a_while]
 WRONG = {
+    naps: ("wrong", "with naps between"),
     byte_by_byte: ("wrong", "was stopped after"),
     ignores_the_result: ("wrong", "the rest is missing"),
     ignores_it_in_pieces: ("wrong", "came to the reader"),
@@ -149,7 +159,7 @@ WRONG = {
     spins: ("wrong", "busy polling"),
     spins_slowly: ("wrong", "busy polling"),
     is_not_ready_for_refusal: ("raised", "BlockingIOError"),
-    waits_for_the_wrong_thing: ("took too long", "asleep in"),
+    waits_for_the_wrong_thing: ("sleeps for ever", "asleep in"),
     stays_blocking: ("wrong", "made w blocking"),
     closes_the_stream: ("wrong", "closed w"),
 }

@@ -42,9 +42,13 @@ MOST_WORDS = 1700  # of markdown, before what is for looking up
 MOST_CELLS = 36  # likewise, without questions, exercises and explorables
 LEAST_COMPARED = 2 / 3  # of the code cells that have output
 
+#: The reference is for looking up: it teaches nothing, and asks nothing.
+LESSONS = [path for path in NOTEBOOKS if path.stem != "reference"]
+
 # The tests that read a notebook are made once for each; without notebooks there are none of them,
 # and the tests of the tool below still run.
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+each_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 
 
 def cells(path, kind=None):
@@ -171,7 +175,7 @@ def test_what_is_not_compared_is_asserted(path):
             )
 
 
-@each
+@each_lesson
 def test_has_what_every_notebook_has(path):
     present = {tag for cell in cells(path) for tag in tags(cell)}
     assert present >= TAGS_OF_EVERY_NOTEBOOK
@@ -186,7 +190,7 @@ def test_code_cells_are_short(path):
     assert {number: length for number, length in lengths.items() if length > LONGEST_CELL} == {}
 
 
-@each
+@each_lesson
 def test_can_be_read_in_one_sitting(path):
     chosen = minutes.before_looking_up(cells(path))
     prose = " ".join(cell.source for cell in chosen if cell.cell_type == "markdown")

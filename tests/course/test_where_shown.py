@@ -1,4 +1,4 @@
-"""Everything that select.epoll offers is shown by a cell somewhere, and the table in notebook 00
+"""Everything that select.epoll offers is shown by a cell somewhere, and the table in the reference
 says where.
 """
 
@@ -17,14 +17,14 @@ _spec = importlib.util.spec_from_file_location(
 tool = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(tool)
 
-#: What the first ten notebooks have to answer: statements of the old text, questions of epoll(7),
-#: learners' questions.
+#: What the first ten notebooks have to answer: statements of widely copied texts, questions of
+#: epoll(7), learners' questions.
 CLAIMS = {1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17}
 MANUAL = {1, 2, 3, 4, 5, 7, 8, 9}
 LEARNERS = {8, 9, 10, 11, 12, 13, 15, 16, 19, 20, 21, 22, 23, 24}
 
 
-def test_the_table_of_notebook_00_is_true():
+def test_the_table_of_the_reference_is_true():
     cells = [
         cell.source for cell in nbformat.read(tool.HOME, 4).cells if tool.HEADING in cell.source
     ]
@@ -39,7 +39,10 @@ def test_everything_is_shown_somewhere(group):
 def test_the_tool_knows_every_method_and_flag():
     methods = {name for name in dir(select.epoll) if not name.startswith("_")}
     assert methods <= {name.removesuffix("()") for name in tool.METHODS}
-    assert tool.FLAGS.keys() == {name for name in dir(select) if name.startswith("EPOLL")}
+    flags = {name for name in dir(select) if name.startswith("EPOLL")}
+    assert flags <= tool.FLAGS.keys()  # a Python may have fewer names than the latest
+    for name in flags:
+        assert getattr(select, name) == tool.FLAGS[name][0], name
 
 
 @pytest.mark.parametrize(

@@ -234,7 +234,7 @@ def test_the_page_for_teachers_names_the_notebooks_that_exist_and_helps_with_eac
     assert sorted(set(re.findall(r"\]\((notebooks/[^)]+)\)", TEACHING))) == NOTEBOOKS
     stuck = TEACHING[TEACHING.index("## If stuck") : TEACHING.index("## Where the answers are")]
     assert re.findall(r"^\* \*\*(\d\d)\*\*:", stuck, re.MULTILINE) == [
-        Path(name).name[:2] for name in NOTEBOOKS
+        Path(name).name[:2] for name in NOTEBOOKS if Path(name).name[:2].isdigit()
     ]
 
 

@@ -13,15 +13,19 @@ from ..task import Task
 
 def why_so_many(count):
     if count == 3:
-        return "The number in epoll(1) limits nothing: Python only looks whether it is positive. Three are ready."
-    return "poll returns what is ready of all that is registered; the number in epoll(1) limits nothing."
+        return (
+            "The number limits nothing: Linux ignores it, and Python only checks that it is positive. Three streams "
+            "are ready, so `poll` returns three events."
+        )
+    return "`poll` returns what is ready of all that is registered; the number in `epoll(1)` limits nothing."
 
 
 def why_that_one(name):
     return {
-        "inner": "outer was told about one thing only, inner. An epoll is readable while its own poll would find something.",
-        "nothing": "Nothing of what inner watches is ready, so inner is not readable, and outer has nothing to report.",
-        "r": "r itself is in this epoll's list.",
+        "inner": "`outer` was told about one thing only, `inner`, and it says one thing about it: readable, ask it. Where "
+        "the parcel lies, only `inner` can tell. An epoll is readable while its own `poll` would find something.",
+        "nothing": "None of the streams of `inner` is ready, so `inner` is not readable, and `outer` has nothing to report.",
+        "r": "`r` itself is in this epoll's list.",
         "error": "EINVAL or ELOOP: an epoll in its own list would have to ask itself, without an end.",
     }.get(name, "More than one entry of this epoll's list is ready.")
 
@@ -29,8 +33,8 @@ def why_that_one(name):
 QUESTIONS = (
     Question(
         "epoll-of-one",
-        "`select.epoll(1)`, then three pipes are registered, and a byte lies in each of them. How many "
-        "events does `poll` return?",
+        "`select.epoll(1)`, then three pipes are registered, and there is a byte in each of them. How many events does "
+        "`poll` return?",
         why_so_many,
         {
             1: "1: that is what `epoll(1)` is for",
@@ -40,8 +44,7 @@ QUESTIONS = (
     ),
     Question(
         "epoll-inside",
-        "`inner` watches `r`, `outer` watches `inner`, and a parcel comes to `r`. What does "
-        "`outer.poll(0)` report?",
+        "`inner` watches `r`, `outer` watches `inner`, and a parcel comes to `r`. What does `outer.poll(0)` report?",
         why_that_one,
         {
             "nothing": "nothing: `outer` knows of no stream",

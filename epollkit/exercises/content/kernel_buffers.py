@@ -17,18 +17,20 @@ QUESTIONS = (
         text="The pipe is full, and A sleeps in `write`. B reads all but one byte of the oldest page: 4,095 bytes. What "
         "does A do?",
         why=lambda is_asleep: (
-            "The oldest page still holds a byte, and a pipe has room again only when a whole page is free."
+            "A sleeps on, with room for 4,095 bytes: the oldest page still holds a byte, and a pipe has room again "
+            "only when a whole page is free. One byte more, and A was awake."
             if is_asleep
             else "A whole page was free: there was room."
         ),
-        choices={False: "wake up and write the next 4,095 bytes", True: "sleep on"},
+        choices={False: "wake up and write", True: "sleep on"},
     ),
     Question(
         id="which-is-full-first",
-        text="You fill three streams with nobody reading: a pipe and a `socketpair` byte by byte, a TCP connection page by "
-        "page, or it would take seconds. Which of them has taken the fewest bytes when it is full?",
+        text="You fill three streams with nobody reading: a pipe and a `socketpair` byte by byte, a TCP connection page "
+        "by page. Which of them has taken the fewest bytes when it is full?",
         why=lambda name: {
-            "socketpair": "Each write is kept as a packet of its own, and hundreds of bytes of bookkeeping count as well.",
+            "socketpair": "A `socketpair` keeps each write as a piece of its own, and charges hundreds of bytes of "
+            "bookkeeping for each: your byte is the smallest part of the bill.",
             "pipe": "This pipe is small: the kernel gives small ones to a user who has very many.",
             "same": "They took the same number of bytes.",
         }.get(name, "It took the fewest bytes."),

@@ -18,15 +18,21 @@ IN, OUT, ERR, HUP = masks.IN, masks.OUT, masks.ERR, masks.HUP
 
 def why_unasked(mask):
     if mask & ~(ERR | HUP):
-        return "Only what was asked for is reported, and ERR and HUP."
+        return "Only what was asked for is reported, besides ERR and HUP."
     if not mask:
         return "Nothing was asked for, and neither ERR nor HUP holds: then nothing is reported."
-    return f"{masks.names(mask)} is reported, asked for or not: the kernel switches ERR and HUP on in every entry."
+    return (
+        f"You asked for nothing, and you were told anyway. {masks.names(mask)} is reported whether you ask for it or not: "
+        "the kernel turns ERR and HUP on in every entry."
+    )
 
 
 def why_at_once(mask):
     if mask & OUT:
-        return "No mask means IN, PRI and OUT. There is room to write, so OUT holds: all the time, and at once."
+        return (
+            "No mask means IN, PRI and OUT. There is nearly always room to write, so OUT is reported at once: a loop that "
+            "wanted to sleep in `poll` would not sleep at all."
+        )
     if mask:
         return f"{masks.names(mask)} holds, and OUT does not: there is no room to write."
     return "Nothing that was asked for holds."
@@ -35,8 +41,8 @@ def why_at_once(mask):
 QUESTIONS = (
     Question(
         "asked-for-nothing",
-        "You register `r`, the read end of a pipe, with the mask 0: you ask for nothing. Then "
-        "the writer closes its end. What does `poll(0)` report about `r`?",
+        "You register `r`, the read end of a pipe, with the mask 0: you ask for nothing. Then the writer closes its end. "
+        "What does `poll(0)` report about `r`?",
         why_unasked,
         {
             0: "nothing: nothing was asked for",
@@ -47,8 +53,8 @@ QUESTIONS = (
     ),
     Question(
         "no-mask",
-        "`a` and `b` are a `socketpair`, and nobody has written anything. You write "
-        "`ep.register(a)`, with no mask at all. What does `ep.poll(0)` report about `a`?",
+        "`a` and `b` are a `socketpair`, and nobody has written anything. You write `ep.register(a)`, with no mask at all. "
+        "What does `ep.poll(0)` report about `a`?",
         why_at_once,
         {
             0: "nothing",

@@ -13,22 +13,24 @@ from ..task import Task
 QUESTIONS = (
     Question(
         id="two-writes",
-        text="You write into a pipe twice, and ask once. How many events does `poll` return?",
+        text="You write to a pipe twice and ask the epoll once. How many events does `poll` return?",
         why=lambda count: {
-            0: "Nothing lay in the pipe when `poll` looked.",
-            1: "An event answers your question about `r`: there is something to read. It does not count the writes.",
-        }.get(count, "More than one registration had something to say: one event for each."),
+            0: "There was nothing in the pipe when `poll` looked.",
+            1: "An event is not a message that says 'somebody wrote'. It answers your question about `r`: is there "
+            "something to read? There is. That is one yes, however many writes it took.",
+        }.get(count, "More than one stream had something for you: one event for each of them."),
         choices={0: "none", 1: "one", 2: "two"},
     ),
     Question(
         id="half-read",
-        text="Six bytes lie in the pipe. You ask, read three of them, and ask again. What does the second `poll` return?",
+        text="There are six bytes in the pipe. You ask, read three of them, and ask again. What does the second "
+        "`poll` return?",
         why=lambda is_same: (
-            "Three bytes are left. You asked whether there is something to read: there is."
+            "Three bytes are left. You asked whether there is something to read, and there still is."
             if is_same
-            else "Nothing was left to read, or you had asked to be told of news only."
+            else "Nothing was left to read, or the epoll was asked for changes only."
         ),
-        choices={True: "the same event once more", False: "nothing, because you were told already"},
+        choices={True: "the same event once more", False: "nothing: you have been told already"},
     ),
 )
 

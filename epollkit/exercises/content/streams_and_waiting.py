@@ -13,11 +13,12 @@ from ..task import Task
 QUESTIONS = (
     Question(
         id="nothing-to-read",
-        text="B reads from a non-blocking pipe in which there is nothing, and A may still write. What does `os.read` do?",
+        text="B reads from a non-blocking pipe. There is nothing in it, and A may still write. What does `os.read` do?",
         why=lambda value: (
-            "An answer at once was promised, and there is none: the error EAGAIN says 'not yet'."
+            "A non-blocking call must answer at once, and there is nothing to give. The error EAGAIN means 'not yet'; "
+            "Python raises it as `BlockingIOError`."
             if value == "BlockingIOError"
-            else "Nothing will come any more: that is the end, and no error."
+            else "Something was there, or nothing will ever come again: that is the end of the stream, and no error."
         ),
         choices={
             "b''": "return `b''`",
@@ -29,9 +30,10 @@ QUESTIONS = (
         id="second-door",
         text="B sleeps in `os.read(r1, 64)`. A puts a parcel at the second door, `r2`. What does B do?",
         why=lambda is_asleep: (
-            "A read sleeps at one stream, and only that one wakes it."
+            "The courier rang at door two, and B's bed stands behind door one: a `read` sleeps at one stream, and "
+            "only that one wakes it. Only the parcel at door one woke B."
             if is_asleep
-            else "The bytes came to the stream at which it slept."
+            else "The bytes came to the stream at which B slept."
         ),
         choices={False: "wake up and find it", True: "sleep on"},
     ),

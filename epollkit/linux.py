@@ -54,6 +54,16 @@ WAITS_IN = {"x86_64": {7, 23, 270, 271}, "aarch64": {72, 73}}.get(
 )  # poll and select
 
 
+#: What the kernel calls things without a place in a file system: ``anon_inode:[eventpoll]``.
+KINDS = {"eventpoll": "epoll", "eventfd": "eventfd", "timerfd": "timerfd", "pidfd": "pidfd"}
+TERMINALS = ("/dev/pts/", "/dev/ptmx")
+UNIX_KINDS = {
+    _socket.SOCK_STREAM: "unix",
+    _socket.SOCK_DGRAM: "unix-dgram",
+    _socket.SOCK_SEQPACKET: "unix-seqpacket",
+}
+
+
 class Entry(NamedTuple):
     """One line of an interest list:
 
@@ -76,6 +86,14 @@ class Identity(NamedTuple):
     readable: bool
     writable: bool
     nonblocking: bool
+
+
+#: Methods that tell the file descriptor of an object of Python's own: to ask one runs no code of
+#: the program's.
+PLAIN_FILENO = {_socket.socket.fileno, *([select.epoll.fileno] if hasattr(select, "epoll") else [])}
+#: Bound here, so that probes go unseen while a program's own calls are recorded.
+_Poll = type(select.poll()) if hasattr(select, "poll") else None
+_register, _poll = (_Poll.register, _Poll.poll) if _Poll else (None, None)
 
 
 def number_of(stream) -> int:
@@ -117,8 +135,9 @@ def interest_list(epoll) -> tuple[Entry, ...]:
 def identity(number: int) -> Identity:
     """Tell what the file descriptor *number* stands for.
 
-    `kind` is one of pipe, unix (a stream), tcp, udp, socket (any other), eventfd, epoll, file,
-    other.  Raises OSError (EBADF) if nothing is open under that number.
+    `kind` is one of pipe (a FIFO as well), unix (a stream), unix-dgram, unix-seqpacket, tcp, udp,
+    socket (any other), eventfd, timerfd, pidfd, epoll, pty, file, other.  Raises OSError (EBADF) if
+    nothing is open under that number.
     """
     try:
         text = os.readlink(f"/proc/self/fd/{number}")
@@ -128,10 +147,12 @@ def identity(number: int) -> Identity:
     flags = fcntl.fcntl(number, fcntl.F_GETFL)
     access = flags & os.O_ACCMODE
     mode = os.fstat(number).st_mode
-    if text == "anon_inode:[eventpoll]":
-        kind = "epoll"
-    elif text == "anon_inode:[eventfd]":
-        kind = "eventfd"
+    if kind := KINDS.get(text.partition("]")[0].rpartition("[")[2] if ":[" in text else ""):
+        pass
+    elif text.startswith("pidfd:"):
+        kind = "pidfd"
+    elif text.startswith(TERMINALS):
+        kind = "pty"
     elif stat.S_ISFIFO(mode):
         kind = "pipe"
     elif stat.S_ISSOCK(mode):
@@ -186,8 +207,8 @@ def socket_kind(sock) -> str:
 
     unix, tcp, udp, or socket for any other.  *Source:* socket(2).
     """
-    if sock.family == _socket.AF_UNIX and sock.type == _socket.SOCK_STREAM:
-        return "unix"
+    if sock.family == _socket.AF_UNIX:
+        return UNIX_KINDS.get(sock.type, "socket")
     if sock.family in (_socket.AF_INET, _socket.AF_INET6):
         return {_socket.SOCK_STREAM: "tcp", _socket.SOCK_DGRAM: "udp"}.get(sock.type, "socket")
     return "socket"
@@ -271,13 +292,62 @@ def unix_peers() -> dict[int, int]:
     return peers
 
 
+#: Where ``struct tcp_info`` has: the state, bytes received, bytes not sent yet, sent, sent again.
+#: *Source:* ``include/uapi/linux/tcp.h``.
+TCP_STATE, TCP_BYTES_RECEIVED, TCP_NOT_SENT, TCP_BYTES_SENT, TCP_BYTES_RETRANS = (
+    0,
+    128,
+    144,
+    200,
+    208,
+)
+#: States in which the other end's FIN has arrived: CLOSE_WAIT, LAST_ACK, CLOSING, TIME_WAIT.
+TCP_FIN_CAME = {8, 9, 11, 6}
+
+
+def bytes_counted(number: int):
+    """Return what the kernel has counted of the TCP socket *number*: (bytes written to it, bytes
+    read from it).
+
+    None if it is not connected, or the kernel is too old to tell.  Repeated segments and the FIN,
+    which takes a place among the bytes, are not counted; nor is what waits unread.
+
+    *Source:* tcp(7), TCP_INFO; ``net/ipv4/tcp.c``, tcp_get_info().
+    """
+    try:
+        with _borrowed(number) as sock:
+            info = sock.getsockopt(_socket.IPPROTO_TCP, _socket.TCP_INFO, 232)
+        waiting = bytes_waiting(number)
+    except OSError:
+        return None
+    if len(info) < TCP_BYTES_RETRANS + 8:
+        return None
+    received, sent, again = (
+        struct.unpack_from("Q", info, place)[0]
+        for place in (TCP_BYTES_RECEIVED, TCP_BYTES_SENT, TCP_BYTES_RETRANS)
+    )
+    (not_sent,) = struct.unpack_from("I", info, TCP_NOT_SENT)
+    fin = info[TCP_STATE] in TCP_FIN_CAME
+    return sent - again + not_sent, received - fin - waiting
+
+
+def default_timeout():
+    """Return the timeout that new sockets have.  *Source:* `socket.getdefaulttimeout`."""
+    return _socket.getdefaulttimeout()
+
+
+def numbers() -> list[int]:
+    """List the file descriptors of this process.  *Source:* proc_pid_fd(5)."""
+    return sorted(map(int, os.listdir("/proc/self/fd")))
+
+
 def other_ends() -> dict[int, int]:
     """Find both ends of each channel that has both in this process, number → number.
 
     *Source:* unix(7), getpeername(2).
     """
     ends, found, peers = {}, {}, None
-    for number in sorted(int(name) for name in os.listdir("/proc/self/fd")):
+    for number in numbers():
         try:
             who = identity(number)
             if who.kind == "pipe" and who.readable != who.writable:
@@ -373,9 +443,9 @@ def readiness(
     Returns a mask (0 for none); ERR and HUP are reported without being asked for.  A stream that
     epoll refuses, a regular file, is always ready here.  *Source:* poll(2).
     """
-    asking = select.poll()
-    asking.register(number_of(stream), mask)
-    return dict(asking.poll(0)).get(number_of(stream), 0)
+    asking, number = select.poll(), number_of(stream)
+    _register(asking, number, mask)
+    return dict(_poll(asking, 0)).get(number, 0)
 
 
 def is_asleep(thread, stream) -> bool | None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import saved
-from .syscalls import CONNECTS, MAKES, SENT_NOTHING, STILL_IN_CALL
+from .syscalls import CALLS, NOTHING_MOVED, STILL_IN_CALL
 
 #: The columns of a log and how each is stored: an array's type code, or "" for a list of objects.
 COLUMNS = {
@@ -27,6 +27,7 @@ COLUMNS = {
     "end_ns": "q",
     "stream": "i",
     "epoll": "i",
+    "also": "",
     "arguments": "",
     "result": "",
     "error": "",
@@ -130,7 +131,9 @@ class Call:
     `arguments` and `result` are plain data: bytes appear as `Data`, streams as `Stream`.  `error`
     is the pair (type, message) of the exception, `errno` its number or 0.  `may_sleep` says that
     the kernel was allowed to put the thread to sleep, `asleep` that it did.  `events` is what a
-    poll returned, as pairs (stream, event mask).
+    poll returned, as pairs (stream, event mask).  `also` has the other streams that the call
+    concerns, as pairs (stream, what it does there): ``"reads"``, ``"writes"``, ``"closes"``, or the
+    event mask that `select` or a poll object waits for.
     """
 
     index: int
@@ -149,6 +152,7 @@ class Call:
     line: Line | None
     events: tuple
     bytes_moved: int
+    also: tuple = ()
 
 
 class Log(Sequence):
@@ -163,6 +167,12 @@ class Log(Sequence):
         #: what the kernel said when it was asked: (stream, asked from, asked until, bytes waiting,
         #: could be written to)
         self.notes = []
+        #: what tells of something that no call shows, as (kind, index of the stream or None,
+        #: details).  *closed unseen*: by C code, or when its object was dropped.  *tcp count*: what
+        #: the kernel counted, ``sent`` and ``received``, since the connection was there.  *forked*:
+        #: a child shares ``epolls``.  *bound before*: ``module`` holds ``call`` as ``attribute``.
+        #: *event loop in C*: of ``library``.
+        self.evidence = []
         self.remarks, self.awake_at_the_end = [], set()
         self.is_complete = False
         self._columns = {name: array(code) if code else [] for name, code in COLUMNS.items()}
@@ -222,17 +232,22 @@ class Log(Sequence):
             for call in self
             if (name is None or call.name == name)
             and fits(thread, call.thread)
-            and (fits(stream, call.stream) or (stream is not None and fits(stream, call.epoll)))
+            and (
+                fits(stream, call.stream)
+                or (stream is not None and fits(stream, call.epoll))
+                or any(fits(stream, other) for other, _ in call.also if stream is not None)
+            )
         ]
 
     def _call(self, i):
         row = {name: column[i] for name, column in self._columns.items()}
         name, result = row["name"], row["result"]
-        if name == "epoll.poll" or result is None:
+        syscall = CALLS[name]
+        if syscall.waits or result is None:
             result = None
-        elif name in MAKES:
+        elif syscall.makes:
             made = tuple(self.objects[n] for n in result)
-            result = made if name in ("os.pipe", "os.pipe2", "socket.socketpair") else made[0]
+            result = made if syscall.pair else made[0]
         else:
             result = _data(result)
         return Call(
@@ -252,6 +267,7 @@ class Log(Sequence):
             self.lines[row["line"]] if row["line"] >= 0 else None,
             tuple((self._object(n), mask) for n, mask in self.raw_events(i)),
             row["moved"],
+            tuple((self._object(n), what) for n, what in row["also"] if n is not None),
         )
 
     def _object(self, index):
@@ -261,14 +277,14 @@ class Log(Sequence):
 
     def raw_events(self, i):
         result = self._columns["result"][i]
-        return result if self._columns["name"][i] == "epoll.poll" and result else ()
+        return result if result and CALLS[self._columns["name"][i]].waits else ()
 
     def may_sleep(self, i):
         return self._columns["may_sleep"][i]
 
     def timed_out(self, i):
         error = self._columns["error"][i]
-        if self._columns["name"][i] == "epoll.poll":
+        if CALLS[self._columns["name"][i]].waits:
             return (
                 error is None and not self._columns["result"][i] and self._columns["end_ns"][i] >= 0
             )
@@ -279,15 +295,15 @@ class Log(Sequence):
 
         it came back, and no ``sendall`` failed on the way.
         """
-        failed = self._columns["error"][i] and self._columns["errno"][i] not in SENT_NOTHING
+        failed = self._columns["error"][i] and self._columns["errno"][i] not in NOTHING_MOVED
         return self._columns["end_ns"][i] >= 0 and not (
-            failed and self._columns["name"][i] == "socket.sendall"
+            failed and CALLS[self._columns["name"][i]].sends_all
         )
 
     def wanted(self, i):
         """How much a write was given, in what its stream counts."""
         arguments = self._columns["arguments"][i]
-        if self._columns["name"][i] in CONNECTS or not arguments:
+        if CALLS[self._columns["name"][i]].connects or not arguments:
             return 1
         first, moved = arguments[0], self._columns["moved"][i]
         if (
@@ -306,10 +322,15 @@ class Log(Sequence):
         return (
             self._columns["moved"][i] < self.wanted(i)
             and not self._columns["error"][i]
-            and self._columns["name"][i] != "os.sendfile"
+            and not CALLS[self._columns["name"][i]].also
         )
 
     # what follows from the calls, worked out once
+
+    def forget(self):
+        """Forget what was worked out: the log has changed since."""
+        for name in ("traffic", "asleep", "steps", "flows", "flows_by_step"):
+            vars(self).pop(name, None)
 
     @cached_property
     def traffic(self):

@@ -28,6 +28,7 @@ def lines(log):
         "sources": list(log.sources.items()),
         "notes": log.notes,
         "remarks": log.remarks,
+        "evidence": log.evidence,
         "awake_at_the_end": sorted(log.awake_at_the_end),
         "columns": list(columns),
     }
@@ -89,6 +90,7 @@ def _fill(log, header, body, objects, makers):
     log.lines = tuple(makers["line"](*one) for one in whole["lines"])
     log.sources, log.remarks = dict(whole["sources"]), whole["remarks"]
     log.notes = [tuple(note) for note in whole["notes"]]
+    log.evidence = [tuple(each) for each in whole["evidence"]]
     log.awake_at_the_end = set(whole["awake_at_the_end"])
     log.objects = tuple(
         makers["object"](**{key: _tuples(value) for key, value in one.items()})

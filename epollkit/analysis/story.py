@@ -66,7 +66,13 @@ def tell(log, most=60) -> str:
 
 def unseen(log) -> list[str]:
     """Say what *log* could not see, a sentence for each thing."""
-    said = list(log.remarks)
+    said = [
+        f"{log.objects[index].name} was closed by a call that was not seen (by C code, or when its "
+        "object was dropped)."
+        for kind, index, _ in log.evidence
+        if kind == "closed unseen"
+    ]
+    said += log.remarks
     said += [
         f"{one.name} was closed here, but somebody else, as another process, still holds it open."
         for one in log.streams

@@ -1,294 +1,464 @@
-"""From what the recorder noted in passing to a `Log`: what takes thought, done after the block.
+"""From what was noted in passing to a `Log`: what takes thought, done after the block.
 
 Facts about threads
 -------------------
 * When the block ends, another thread may be back from its call and not have had its turn to say so;
   or it may sleep in the call, perhaps for ever.  ``/proc/self/task/TID/syscall`` tells the two
   apart.
-* Two threads may start a call in one order and get to write it down in the other.
+* Two threads may start a call in one order and get to note it in the other.
+* A signal handler makes its calls in the middle of another call of its thread.
 
 What we do about them
 ---------------------
 Calls that are on their way back are waited for, within a bound; sleepers are left as still in the
-call.  Then the calls are sorted by start, and everything that a `Log` says about a call is worked
-out once.
+call.  Then the calls of all threads are sorted by start, and everything that a `Log` says about a
+call is worked out once.  If that fails for a call, its row says so, and the others stand.
 """
 
-import socket
 import sys
 import threading
 import time
 from bisect import bisect_right
-from itertools import repeat
 from operator import index as as_number
 from operator import itemgetter
 
 from .. import linux
 from ..log import COLUMNS, Stream, Thread
 from ..syscalls import (
-    CLOSES,
-    CONNECTS,
+    CALLS,
+    EAGAIN,
     EINPROGRESS,
-    MAKES,
-    OF_EPOLLS,
-    READS,
-    REFUSED,
-    REGISTERING,
-    SETS_BLOCKING,
+    MSG_DONTWAIT,
+    MSG_OOB,
+    MSG_PEEK,
+    NONE,
     STILL_IN_CALL,
-    WRITES,
     Failure,
+    Several,
 )
 from .callsite import Sources, names_given
 
 PATIENCE_S = 2.0
-FIELDS = 9  # of an entry, see Recorder.entries
+#: How many values begin a call (its row, index, code, lasti, arguments, start), and end it (None,
+#: its end, its result).
+AT_BEGIN, AT_END = 6, 3
+_start = itemgetter(4)
 
 
 def freeze(recorder):
     """Fill the log of *recorder*, whose block has ended."""
-    log, streams = recorder.log, recorder.streams
-    rows, awake = collect(recorder)
-    things = [streams.things[index] for index in sorted(streams.things)]
-    names, sources = _names(things), Sources()
-    before = {one.number: one.index for one in reversed(things) if one.opened_ns is None}
-    made, closed = fill(log.columns(), rows, things, sources, before)
-    log.awake_at_the_end = {rows.index(row) for row in awake}
+    log, descriptors = recorder.log, recorder.descriptors
+    everything = [descriptors.all[index] for index in sorted(descriptors.all)]
+    calls, awake = collect(recorder)
+    names, sources = name_all(everything), Sources()
+    before = {each.number: each.index for each in reversed(everything) if each.opened_ns is None}
+    columns = Columns(everything, sources)
+    for number, call in enumerate(calls):
+        try:
+            columns.add(*call)
+        except Exception as error:  # what is lost is this call's meaning, not the recording
+            columns.complete(number, call)
+            recorder.remarks.append(
+                f"epollkit could not make sense of call {number + 1}, {call[1].name} "
+                f"({type(error).__name__}: {error})."
+            )
+    resolve_events(columns, everything, before)
+    for name, values in columns.lists.items():
+        log.columns()[name].extend(values)
+    log.awake_at_the_end = {number for number, call in enumerate(calls) if call in awake}
     log.threads = tuple(
-        Thread(index, *recorder.threads[index]) for index in sorted(recorder.threads)
+        Thread(number, native, name) for number, (native, name, _) in enumerate(recorder.threads)
     )
-    log.notes = sorted(streams.notes, key=lambda note: note[2])
+    log.notes = sorted(descriptors.notes, key=itemgetter(2))
     log.lines, log.sources = tuple(sources.lines), sources.texts
+    log.evidence = sorted_evidence(descriptors)
     log.objects = tuple(
         Stream(
-            one.index,
-            one.kind,
-            one.role,
-            names[one.index],
-            one.number,
-            one.description,
-            one.other_end,
-            one.opened_ns,
-            one.closed_ns,
-            made.get(one.index),
-            closed.get(one.index),
-            one.internal,
-            one.readable,
-            one.writable,
-            one.held_elsewhere,
-            one.address,
-            one.start_level,
-            tuple((number, before.get(number), mask) for number, mask, _ in one.start_list),
+            index=each.index,
+            kind=each.kind,
+            role=each.role,
+            name=names[each.index],
+            number=each.number,
+            description=each.description,
+            other_end=each.other_end,
+            opened_ns=each.opened_ns,
+            closed_ns=each.closed_ns,
+            opened_by=columns.opened_by.get(each.index),
+            closed_by=columns.closed_by.get(each.index),
+            internal=each.internal,
+            readable=each.readable,
+            writable=each.writable,
+            held_elsewhere=each.held_elsewhere,
+            address=each.address,
+            start_level=each.start_level,
+            start_list=tuple((n, before.get(n), mask) for n, mask, _ in each.start_list),
         )
-        for one in things
+        for each in everything
     )
-    log.remarks = [
-        f"{names[index]} was closed by a call that was not seen (by C code, or when its object was dropped)."
-        for index in sorted(streams.unseen)
-        if not streams.things[index].internal
-    ]
-    log.remarks += dict.fromkeys(recorder.remarks)
-    for worked_out in (
-        "traffic",
-        "asleep",
-        "steps",
-        "flows",
-        "flows_by_step",
-    ):  # somebody asked too early
-        vars(log).pop(worked_out, None)
+    log.remarks = list(dict.fromkeys(recorder.remarks))
+    log.forget()  # somebody may have asked too early
     log.is_complete = True
+
+
+def sorted_evidence(descriptors):
+    """Return the evidence, without what is about a library's own streams."""
+    return [
+        (kind, index, details)
+        for kind, index, details in descriptors.evidence
+        if index is None or not descriptors.all[index].internal
+    ]
+
+
+# From notes to calls: (thread, row, index, code, start, lasti, kept, end, result)
 
 
 def collect(recorder):
     """Return the calls in the order of their starts, and those of them that were in the call but
     not asleep.
     """
-    entries = recorder.entries
     deadline = time.monotonic() + PATIENCE_S
+    here = threading.get_native_id()
     while True:
-        upto = len(entries)
-        last = dict(zip(entries[0:upto:FIELDS], entries[1:upto:FIELDS], strict=True))
-        still_in = [
-            entry
-            for entry in list(recorder.inside.values())
-            if last.get(entry[0]) != entry[1] and not _is_written(entries, upto, entry)
+        calls, open_calls = [], []
+        for number, (native, _, notes) in enumerate(recorder.threads):
+            done, still_in = read_notes(number, notes)
+            calls += done
+            open_calls += [(native, call) for call in still_in]
+        alive = {thread.native_id for thread in threading.enumerate()}
+        awake = [
+            call
+            for native, call in open_calls
+            if native != here and native in alive and is_awake(recorder, native, call)
         ]
-        alive = {thread.native_id for thread in threading.enumerate()} - {threading.get_native_id()}
-        awake = [entry for entry in still_in if _is_awake(recorder, entry, alive)]
         if not awake or time.monotonic() > deadline:
             break
         time.sleep(0.001)
-    rows = list(zip(*[iter(entries[:upto])] * FIELDS, strict=True)) + still_in
-    rows.sort(key=itemgetter(1))
-    # Of this very thread, too, a call may be on record as begun only: Ctrl-C came before it was
-    # written down.
-    here = threading.get_native_id()
-    return rows, awake + [entry for entry in still_in if recorder.threads[entry[0]][0] == here]
+    calls += [call for _, call in open_calls]
+    calls.sort(key=_start)
+    # Of this very thread, too, a call may have begun only: Ctrl-C came before its end was noted.
+    return calls, awake + [call for native, call in open_calls if native == here]
 
 
-def _is_written(entries, upto, entry):
-    """Tell whether a call is on record already:
-
-    a signal handler's, made in the middle of another call of its thread.
-    """
-    starts, at = entries[1:upto:FIELDS], -1
-    try:
-        while True:
-            at = starts.index(entry[1], at + 1)
-            if entries[at * FIELDS] == entry[0] and entries[at * FIELDS + 3] == entry[3]:
-                return True
-    except ValueError:
-        return False
-
-
-def _is_awake(recorder, entry, alive):
-    """Tell whether a call that has not come back is on its way, rather than asleep."""
-    thread, index = entry[0], entry[4]
-    native = recorder.threads[thread][0]
-    return (
-        native in alive
-        and index >= 0
-        and linux.is_asleep(native, recorder.streams.things[index].number) is False
-    )
-
-
-def fill(columns, rows, things, sources, before):
-    """Write the columns.  Returns which call made, and which closed, each thing.
-
-    *before* tells what had a number before the block.
-    """
-    if not rows:
-        return {}, {}
-    threads, starts, ends, names, streams, codes, lastis, arguments, results = map(
-        list, zip(*rows, strict=True)
-    )
-    nothing = [0] * len(rows)
-    epolls, errors, errnos, sleeps, moved = (
-        [-1] * len(rows),
-        [None] * len(rows),
-        nothing[:],
-        nothing[:],
-        nothing[:],
-    )
-    made, closed, registered, polls, shared, connected = {}, {}, {}, [], {}, set()
-    for call, (name, index, kept, result) in enumerate(
-        zip(names, streams, arguments, results, strict=True)
-    ):
-        if failed := result.__class__ is Failure:
-            errors[call], errnos[call], result = result[:2], result[2], None
-        if name in READS or name in WRITES:
-            thing = things[index] if index >= 0 else None
-            if thing is not None and errnos[call] != REFUSED:
-                sleeps[call] = _may_sleep(thing, name, starts[call], kept)
-            if ends[call] != STILL_IN_CALL and (not failed or name in CONNECTS):
-                moved[call] = _moved(name, kept, result, errnos[call], thing)
-            if name in CONNECTS and moved[call]:
-                if index in connected or (
-                    failed and not errnos[call]
-                ):  # asked again; or it timed out
-                    moved[call] = 0
-                else:
-                    connected.add(index)
-        elif name in OF_EPOLLS:
-            epolls[call], streams[call] = index, -1
-            if name == "epoll.poll":
-                timeout, *most = kept or (None,)
-                kept = (-1 if timeout is None else timeout, *(most or (-1,)))
-                sleeps[call] = bool(
-                    kept[0] <= -0.001 or kept[0] > 0
-                )  # what is above −1 ms is rounded up to 0
-                if result:
-                    polls.append(call)
-            elif name in REGISTERING and kept:
-                *kept, streams[call] = kept
-                if not failed:
-                    key = (things[index].description if index >= 0 else -1, kept[0])
-                    registered.setdefault(key, []).append(
-                        (starts[call], streams[call], name != "epoll.unregister")
-                    )
-        if name in MAKES and result is not None:
-            if name == "os.dup2" and len(result) == 2:  # what was made, and what was closed for it
-                closed[result[1]] = call
-                result = result[:1]
-            if result != (index,):
-                made.update(zip(result, repeat(call)))
-            if name == "select.epoll":
-                epolls[call] = result[0]
-            elif index < 0:
-                streams[call] = result[0]
-        elif name in CLOSES and result:
-            closed[index], result = call, None
-        try:
-            arguments[call] = (
-                shared[kept] if name not in SETS_BLOCKING else _plain(kept, {})
-            )  # where 0 is not False
-        except (KeyError, TypeError):  # a new one, or one without a hash
-            arguments[call] = _plain(kept, shared)
-        results[call] = shared.setdefault(result, result)
-    places = list(zip(map(id, codes), lastis, strict=True))
-    lines = {
-        place: -1 if code is None else sources.line(code, lasti)
-        for place, (code, lasti) in dict(
-            zip(places, zip(codes, lastis, strict=True), strict=True)
-        ).items()
-    }
-    gone = _gone(things)
-    for call in polls:
-        epoll = things[epolls[call]].description
-        events = tuple(
-            (_meant(number, registered.get((epoll, number), ()), ends[call], before, gone), mask)
-            for number, mask in results[call]
+def read_notes(thread, notes):
+    """Return the calls that a thread's notes tell of, and those of them that did not come back."""
+    upto = len(notes)
+    if upto % (AT_BEGIN + AT_END) == 0 and not any(notes[AT_BEGIN : upto : AT_BEGIN + AT_END]):
+        step = AT_BEGIN + AT_END
+        row, index, code, lasti, kept, start, end, result = (
+            notes[at:upto:step] for at in (0, 1, 2, 3, 4, 5, 7, 8)
         )
-        results[call] = shared.setdefault(events, events)
-    for name, values in zip(
-        COLUMNS,
-        (
-            names,
-            threads,
-            starts,
-            ends,
-            streams,
-            epolls,
-            arguments,
-            results,
-            errors,
-            errnos,
-            sleeps,
-            map(lines.get, places),
-            moved,
-        ),
-        strict=True,
+        if all(row):  # each call was back before the next one began
+            threads = [thread] * len(row)
+            return list(
+                zip(threads, row, index, code, start, lasti, kept, end, result, strict=True)
+            ), []
+    done, begun, at = [], [], 0
+    while at < upto:
+        if notes[at] is None:
+            if begun:
+                done.append((*begun.pop(), *notes[at + 1 : at + AT_END]))
+            at += AT_END
+        else:
+            row, index, code, lasti, kept, start = notes[at : at + AT_BEGIN]
+            begun.append((thread, row, index, code, start, lasti, kept))
+            at += AT_BEGIN
+    return [call for call in done if call[1].name], [
+        (*call, STILL_IN_CALL, None) for call in begun if call[1].name
+    ]
+
+
+def is_awake(recorder, native, call):
+    """Tell whether a call that has not come back is on its way, rather than asleep."""
+    index = call[2]
+    if index < 0:
+        return False
+    return linux.is_asleep(native, recorder.descriptors.all[index].number) is False
+
+
+# From calls to columns
+
+
+class Columns:
+    """The columns of a log, filled call by call."""
+
+    def __init__(self, descriptors, sources):
+        self.descriptors, self.sources = descriptors, sources
+        self.lists = {name: [] for name in COLUMNS}
+        self.appends = [self.lists[name].append for name in COLUMNS]
+        #: index → the call that made it, and the call that closed it
+        self.opened_by, self.closed_by = {}, {}
+        #: (code, lasti) → the number of the line
+        self.lines = {}
+        #: the sockets that have connected: asked again, they tell of the same connection
+        self.connected = set()
+        #: for each row: what was kept → plain arguments
+        self.plain = {}
+        self.count = 0
+
+    def add(self, thread, row, index, code, start, lasti, kept, end, result):
+        """Add a call."""
+        also, errno, error = (), 0, None
+        if row.also is not None:
+            also, kept = kept
+        if result.__class__ is Failure:
+            error, errno, known = (result.type, result.message), result.errno, result.known
+            if result.type == "TypeError":
+                kept = NONE  # whatever they were, they were no arguments for this call
+            result = known if row.registers else None
+        arguments = self.arguments(row, kept)
+        stream, epoll, sleeps, moved = index, -1, False, 0
+        if row.is_of_epoll:
+            stream, epoll = -1, index
+        if row.registers:
+            stream, arguments, result = self.registration(arguments, result)
+        elif row.waits:
+            sleeps, arguments, result = self.waiting(row, arguments, result)
+        elif row.moves:
+            descriptor = self.descriptors[index] if index >= 0 else None
+            if descriptor is not None and errno != EAGAIN:
+                sleeps = may_sleep(row, descriptor, start, arguments)
+            if end != STILL_IN_CALL and (error is None or row.connects):
+                moved = amount_moved(row, arguments, result, errno, descriptor)
+            if row.connects and moved:
+                is_known = index in self.connected or (error is not None and not errno)
+                moved = 0 if is_known else moved  # asked again; or it timed out
+                self.connected.add(index)
+        if row.makes and result is not None:
+            stream, epoll, result = self.made(row, index, stream, epoll, result)
+        elif row.closes and result:
+            self.closed_by.update(dict.fromkeys(result, self.count))
+            result = None
+        for append, value in zip(
+            self.appends,
+            (
+                row.name,
+                thread,
+                start,
+                end,
+                stream,
+                epoll,
+                also,
+                arguments,
+                result,
+                error,
+                errno,
+                sleeps,
+                self.line(code, lasti),
+                moved,
+            ),
+            strict=True,
+        ):
+            append(value)
+        self.count += 1
+
+    def complete(self, number, call):
+        """Add a call of which something made no sense, as far as it does."""
+        thread, row, index, code, start, lasti, _, end, _ = call
+        for name, values in self.lists.items():
+            del values[number:]
+            nothing = {"stream": -1, "epoll": -1, "also": (), "arguments": (), "moved": 0}
+            values.append(
+                {
+                    "name": row.name,
+                    "thread": thread,
+                    "start_ns": start,
+                    "end_ns": end,
+                    "stream": -1 if row.is_of_epoll else index,
+                    "line": self.line(code, lasti),
+                    "errno": 0,
+                    "may_sleep": False,
+                }.get(name, nothing.get(name))
+            )
+        self.count = number + 1
+
+    def line(self, code, lasti):
+        place = id(code), lasti
+        if place not in self.lines:
+            self.lines[place] = -1 if code is None else self.sources.line(code, lasti)
+        return self.lines[place]
+
+    def arguments(self, row, kept):
+        """Make plain data of what was kept of the arguments; equal ones are kept once."""
+        known = self.plain.setdefault(row.name, {})
+        key = kept.__class__, kept
+        try:
+            return known[key]
+        except (KeyError, TypeError, ValueError):  # a new one, or one without a hash
+            values = kept if kept.__class__ is Several else (kept,)
+            plain = tuple(map(plain_value, values))
+            try:
+                known[key] = plain
+            except (TypeError, ValueError):
+                pass
+            return plain
+
+    def registration(self, arguments, known):
+        """Return the stream, the arguments with the number, and no result."""
+        number, index = known if known is not None else (None, None)
+        masks = tuple(mask & 0xFFFFFFFF for mask in arguments if isinstance(mask, int))
+        stream = -1 if index is None else index
+        return stream, () if number is None else (number, *masks), None
+
+    def waiting(self, row, arguments, result):
+        """Return whether a wait may sleep, its arguments in full, and its events."""
+        if result.__class__ is int:  # one event, as a number
+            result = ((result >> 32, result & 0xFFFFFFFF),)
+        if row.subject != "epoll":
+            timeout = arguments[0] if arguments else None
+            return timeout is None or timeout != 0, arguments, result
+        timeout, most = (*arguments, -1)[:2] if arguments else (None, -1)
+        timeout = -1 if timeout is None else timeout
+        sleeps = timeout <= -0.001 or timeout > 0  # what is above −1 ms is rounded up to 0
+        return bool(sleeps), (timeout, most), result
+
+    def made(self, row, index, stream, epoll, result):
+        """Note which call made what; return the streams of the call, and what it made."""
+        new = result
+        if row.replaces and len(result) == 2:  # what was made, and what was closed for it
+            self.closed_by[result[1]] = self.count
+            new = result[:1]
+        if new != (index,):
+            self.opened_by.update(dict.fromkeys(new, self.count))
+        if index < 0 and self.descriptors[new[0]].kind == "epoll":
+            epoll = new[0]
+        elif index < 0:
+            stream = new[0]
+        return stream, epoll, new
+
+
+def plain_value(value):
+    if isinstance(value, (int, float, bytes, str, tuple, type(None))):
+        return value
+    return as_number(value) if hasattr(type(value), "__index__") else repr(value)
+
+
+def may_sleep(row, descriptor, start, arguments):
+    """Tell whether the kernel may put a call to sleep: on a blocking stream; a socket's own timeout
+    counts, too.
+    """
+    if descriptor.kind in ("file", "other"):
+        return False
+    timeout = descriptor.timeout
+    for since, changed in descriptor.timeouts:
+        if since > start:
+            break
+        timeout = changed
+    if row.module == "os":
+        return timeout is None
+    return timeout != 0 and not flags_of(row, arguments) & MSG_DONTWAIT
+
+
+def flags_of(row, arguments):
+    return arguments[row.flags] if row.flags is not None and len(arguments) > row.flags else 0
+
+
+def amount_moved(row, arguments, result, errno, descriptor):
+    """Return how many bytes, or connections, or how much of a count a call moved that came back."""
+    kind = descriptor.kind if descriptor is not None else ""
+    if row.connects:
+        return int((errno or result or 0) in (0, EINPROGRESS))
+    if row.amount == "once":
+        return 1
+    if row.amount == "argument":
+        return arguments[0] if isinstance(arguments[0], int) else length(arguments[0])
+    data = result if row.reads else arguments[0]
+    if kind == "eventfd" and data.__class__ is bytes:  # eight bytes that stand for a number
+        return int.from_bytes(data[:8], sys.byteorder)
+    amount = result if isinstance(result, int) else length(result)
+    if flags := flags_of(row, arguments):
+        if flags & MSG_OOB:  # the urgent byte travels beside the stream
+            return max(amount - 1, 0) if row.writes else 0
+        if flags & MSG_PEEK:
+            return 0
+    return amount
+
+
+def length(data):
+    if data is None:  # what came could not be looked at; a remark says so
+        return 0
+    return len(data) if isinstance(data, bytes) else data[0]
+
+
+def name_all(descriptors) -> dict:
+    """Name each stream and epoll: as the program does, else by kind and place; no two alike."""
+    names, counts, channels, uses, by_line = {}, {}, {}, {}, {}
+    for each in descriptors:
+        name = each.given_name
+        if name is None and each.chain:
+            place = tuple((id(code), lasti) for code, lasti in each.chain)
+            if place not in by_line:
+                by_line[place] = names_given(each.chain)
+            name = by_line[place]
+            if isinstance(name, list):
+                is_there = each.place is not None and each.place < len(name)
+                name = name[each.place] if is_there else None
+            elif name is not None and each.place is not None:
+                name = f"{name}[{each.place}]"
+        if name is None:
+            channel = channels.get(each.other_end) if each.other_end is not None else None
+            if channel is None or channel[0] != each.kind:
+                counts[each.kind] = counts.get(each.kind, 0) + 1
+                channel = (each.kind, counts[each.kind])
+            channels[each.description] = channel
+            role = "server" if each.role == "accepted" else each.role
+            name = f"{each.kind} {channel[1]} {role}".strip()
+        unique = name
+        while unique in uses:
+            uses[name] += 1
+            unique = f"{name} ({uses[name]})"
+        uses[unique] = 1
+        names[each.index] = unique
+    return names
+
+
+def resolve_events(columns, descriptors, before):
+    """Tell for each event of a poll which stream its number meant."""
+    lists, registered, gone = columns.lists, {}, gone_at(descriptors)
+    for call, (name, epoll, error) in enumerate(
+        zip(lists["name"], lists["epoll"], lists["error"], strict=True)
     ):
-        columns[name].extend(values)
-    return made, closed
+        row = CALLS[name]
+        if row.registers and error is None and lists["arguments"][call]:
+            key = (
+                descriptors[epoll].description if epoll >= 0 else -1,
+                lists["arguments"][call][0],
+            )
+            entry = (lists["start_ns"][call], lists["stream"][call], not row.unregisters)
+            registered.setdefault(key, []).append(entry)
+    for call, (name, epoll, events) in enumerate(
+        zip(lists["name"], lists["epoll"], lists["result"], strict=True)
+    ):
+        if CALLS[name].waits and events:
+            key = descriptors[epoll].description if epoll >= 0 else -1
+            lists["result"][call] = tuple(
+                (
+                    meant(
+                        number,
+                        registered.get((key, number), ()),
+                        lists["end_ns"][call],
+                        before,
+                        gone,
+                    ),
+                    mask,
+                )
+                for number, mask in events
+            )
 
 
-def _plain(arguments, shared):
-    """Make plain data of the arguments of a call; equal ones are kept once."""
-    plain = tuple(map(_plain_one, arguments))
-    return shared.setdefault(plain, plain)
-
-
-def _plain_one(one):
-    if isinstance(one, (int, float, bytes, str, tuple, type(None))):
-        return one
-    return as_number(one) if hasattr(type(one), "__index__") else repr(one)
-
-
-def _gone(things):
+def gone_at(descriptors):
     """Tell when each stream was gone, with the last number of its open file description."""
     same = {}
-    for thing in things:
-        same.setdefault(thing.description, []).append(thing)
+    for each in descriptors:
+        same.setdefault(each.description, []).append(each)
     return {
-        one.index: max(each.closed_ns for each in group)
+        each.index: max(end.closed_ns for end in group)
         for group in same.values()
-        if all(each.closed_ns is not None and not each.held_elsewhere for each in group)
-        for one in group
+        if all(end.closed_ns is not None and not end.held_elsewhere for end in group)
+        for each in group
     }
 
 
-def _meant(number, registrations, until, before, gone):
+def meant(number, registrations, until, before, gone):
     """Find the stream that *number* meant to an epoll when its poll came back, −1 for unknown.
 
     That is the one registered last, unless it was unregistered or is gone: then it is a ghost from
@@ -302,95 +472,3 @@ def _meant(number, registrations, until, before, gone):
         elif stream not in over and not gone.get(stream, until) < until:
             return stream
     return before.get(number, -1)
-
-
-def _may_sleep(thing, name, start, kept):
-    """Tell whether the kernel may put a call to sleep:
-
-    on a blocking stream; a socket's own timeout counts, too.
-    """
-    if thing.kind in ("file", "other"):
-        return False
-    timeout = thing.timeout
-    for since, changed in thing.timeouts:
-        if since > start:
-            break
-        timeout = changed
-    if name.startswith("os."):
-        return timeout is None
-    return timeout != 0 and not _flags(name, kept) & socket.MSG_DONTWAIT
-
-
-def _flags(name, kept):
-    return kept[1] if name.startswith(("socket.recv", "socket.send")) and len(kept) > 1 else 0
-
-
-def _moved(name, kept, result, errno, thing):
-    """How many bytes (or connections, or how much of a count) a call moved that came back."""
-    if (
-        result.__class__ is bytes
-        and len(kept) == 1
-        and thing is not None
-        and thing.kind != "eventfd"
-    ):
-        return len(result)
-    if name in CONNECTS:
-        return int((errno or result or 0) in (0, EINPROGRESS))
-    if name == "socket.accept":
-        return 1
-    if name in ("os.eventfd_write", "socket.sendall"):
-        return kept[0] if isinstance(kept[0], int) else _length(kept[0])
-    if (
-        thing is not None and thing.kind == "eventfd" and name != "os.eventfd_read"
-    ):  # eight bytes that stand for a number
-        return int.from_bytes((result if name in READS else kept[0])[:8], sys.byteorder)
-    amount = result if isinstance(result, int) else _length(result)
-    if flags := _flags(name, kept):
-        if flags & socket.MSG_OOB:  # the urgent byte travels beside the stream
-            return max(amount - 1, 0) if name in WRITES else 0
-        if flags & socket.MSG_PEEK:
-            return 0
-    return amount
-
-
-def _length(data):
-    if data is None:  # what came could not be looked at; a remark says so
-        return 0
-    return len(data) if isinstance(data, bytes) else data[0]
-
-
-def _names(things):
-    """Name each thing: as the program does, else by kind and place; no two alike."""
-    given, counts, channels, taken, found = {}, {}, {}, {}, {}
-    for thing in things:
-        name = thing.given_name
-        if name is None and thing.chain:
-            place = tuple((id(code), lasti) for code, lasti in thing.chain)
-            name = (
-                found[place]
-                if place in found
-                else found.setdefault(place, names_given(thing.chain))
-            )
-            if isinstance(name, list):
-                name = (
-                    name[thing.place]
-                    if thing.place is not None and thing.place < len(name)
-                    else None
-                )
-            elif name is not None and thing.place is not None:
-                name = f"{name}[{thing.place}]"
-        if name is None:
-            channel = channels.get(thing.other_end) if thing.other_end is not None else None
-            if channel is None or channel[0] != thing.kind:
-                counts[thing.kind] = counts.get(thing.kind, 0) + 1
-                channel = (thing.kind, counts[thing.kind])
-            channels[thing.description] = channel
-            role = "server" if thing.role == "accepted" else thing.role
-            name = f"{thing.kind} {channel[1]} {role}".strip()
-        unique = name
-        while unique in taken:
-            taken[name] += 1
-            unique = f"{name} ({taken[name]})"
-        taken[unique] = 1
-        given[thing.index] = unique
-    return given

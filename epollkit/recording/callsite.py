@@ -28,6 +28,9 @@ from functools import lru_cache
 
 from ..log import Line
 
+#: Bound here: while something is recorded, another class stands at ``select.epoll``.
+_Epoll = getattr(select, "epoll", None)
+
 _paths = sysconfig.get_paths()
 NOT_THE_LEARNERS = tuple(
     os.path.realpath(path) + os.sep
@@ -198,4 +201,4 @@ def _number(held):
         return held
     if issubclass(kind, _socket.socket):
         return _socket.socket.fileno(held)
-    return select.epoll.fileno(held) if kind is select.epoll and not held.closed else None
+    return held.fileno() if kind is _Epoll and not held.closed else None

@@ -11,39 +11,46 @@ Facts about the kernel
 
 What we do about them
 ---------------------
-Each number that comes into the recording becomes a `Thing`: one end of a stream, or an epoll, for
-as long as its number is open.  Things with one open file description share a `description`; the
+Each number that comes into the recording becomes a `Descriptor`: one end of a stream, or an epoll,
+for as long as its number is open.  Those with one open file description share a `description`; the
 description at the other end is their `other_end`.  When a number comes up again, whatever had it is
 closed, even if nobody told us.
 
 Whose is it?  In scope is what the program makes in the block, and what the learner's own code
-touches there; the Jupyter kernel's streams live in the same process and must stay out.
+touches there; Jupyter's streams live in the same process and must stay out.
 
-*Source:* open(2), dup(2), close(2), unix(7), SO_PEERCRED.
+*Source:* open(2), dup(2), close(2), fifo(7), unix(7), SO_PEERCRED.
 """
 
 import itertools
 import os
 import select
-import socket
+import struct
+import sys
 import threading
 import time
 
 from .. import linux
+from ..syscalls import O_NONBLOCK, SCM_RIGHTS, SOL_SOCKET, AskedOnce
 from .callsite import is_learners, variable
 
+_PACKAGE = os.path.dirname(os.path.dirname(__file__))
+_STDLIB = os.path.dirname(os.__file__)
 #: Frames of these modules stand between a learner's line and the call that it means.
 _DIRECT = {
-    socket.__file__,
-    os.path.join(os.path.dirname(socket.__file__), "selectors.py"),
-    os.path.join(os.path.dirname(__file__), "recorder.py"),
-    os.path.join(os.path.dirname(os.path.dirname(__file__)), "syscalls.py"),
+    *(os.path.join(_STDLIB, name) for name in ("socket.py", "selectors.py", "ssl.py")),
+    *(os.path.join(_PACKAGE, "recording", name) for name in ("recorder.py", "places.py")),
+    os.path.join(_PACKAGE, "syscalls.py"),
 }
 _EVENT_LOOP = os.path.join("asyncio", "events.py")
+#: Kinds of streams that the kernel can be asked about: how much waits, and for whom.
+_CAN_BE_ASKED = ("pipe", "socketpair", "unix", "tcp", "eventfd")
+#: Kinds that are not looked at before they are closed.
+_NOT_LOOKED_AT = ("epoll", "file", "other", "pty", "timerfd", "pidfd")
 
 
-class Thing:
-    """A stream or an epoll while it is being recorded; `merge.freeze` turns it into a `Stream`."""
+class Descriptor:
+    """A stream or an epoll while it is being recorded; `assemble.freeze` turns it into a `Stream`."""
 
     def __init__(self, index, kind, number, chain, place):
         self.index, self.kind, self.number, self.chain, self.place = (
@@ -58,38 +65,38 @@ class Thing:
         self.opened_ns = self.closed_ns = None
         self.internal, self.readable, self.writable, self.held_elsewhere = False, True, True, False
         self.start_level, self.start_list, self.timeout, self.timeouts = 0, (), None, []
+        #: what the kernel had counted of a connection when it came into the recording
+        self.counted_before = None
 
 
-class Streams:
-    """Everything that has come into a recording:
-
-    things by index, and by the number that they have now.
-    """
+class Descriptors:
+    """Everything that has come into a recording: by index, and by the number that it has now."""
 
     def __init__(self, clock):
         self.clock = clock
-        self.things, self.by_number = {}, {}
-        #: indices of things, by their open file description, and by what the kernel calls them
+        self.all, self.by_number = {}, {}
+        #: indices by open file description, and by what the kernel calls them
         self.same, self.by_text = {}, {}
-        #: closed things: by their number, and by the id() of their object, which no longer tells
-        #: its number
+        #: closed ones: by their number, and by the id() of their object, which no longer tells it
         self.former, self.gone = {}, {}
-        #: what the kernel said of a stream: (a thing, asked from, asked until, bytes waiting, could
+        #: what the kernel said of a stream: (index, asked from, asked until, bytes waiting, could
         #: be written to)
         self.notes = []
-        #: closed out of sight: indices of things
-        self.unseen = set()
-        #: things whose close is under way: their numbers may be given out again before it is back
+        #: what else tells of something that no call shows: (kind, index or None, details)
+        self.evidence = []
+        #: those whose close is under way: their numbers may be given out again before it is back
         self.ending = set()
-        #: thread → the thing that it is writing to
-        self.writing = {}
         #: names of files and cells that hold code of the learner's
         self.learners, self._strangers = set(), set()
+        #: what poll objects were asked to watch, by id(): (the object, {number: event mask})
+        self._polls = {}
         self._counter, self._doors = itertools.count(), {}
+        #: the other ends of what was open when that was last looked up: number → (its text, number)
+        self._ends = {}
         self._home = threading.get_native_id()
         self._old_threads = {thread.native_id for thread in threading.enumerate()}
 
-    # whose is it?
+    # Whose is it?
 
     def is_learners(self, filename):
         """Tell whether code compiled under *filename* is the learner's, or that of who records."""
@@ -109,22 +116,22 @@ class Streams:
         """Collect the learner's frames from *frame* up, if only modules that pass a call through
         stand before them.
         """
-        found = []
-        while frame is not None and len(found) < 4:
+        learners = []
+        while frame is not None and len(learners) < 4:
             code = frame.f_code
             if self.is_learners(code.co_filename):
-                found.append((code, frame.f_lasti))
-            elif found or code.co_filename not in _DIRECT:
+                learners.append((code, frame.f_lasti))
+            elif learners or code.co_filename not in _DIRECT:
                 break
             frame = frame.f_back
-        return tuple(found)
+        return tuple(learners)
 
     def is_programs(self, frame):
-        """Decide whether something made by *frame* is the program's, not the Jupyter kernel's.
+        """Decide whether something made by *frame* is the program's, not Jupyter's.
 
-        The kernel's own threads are older than the block.  On the thread of the block, which runs
-        the kernel's event loop while a cell awaits, the kernel's code is an installed package that
-        no line of the learner's has called.
+        Jupyter's own threads are older than the block.  On the thread of the block, which runs
+        Jupyter's event loop while a cell awaits, Jupyter's code is an installed package that no
+        line of the learner's has called.
         """
         native = threading.get_native_id()
         if native not in self._old_threads:
@@ -139,7 +146,16 @@ class Streams:
             frame = frame.f_back
         return native == self._home and not installed
 
-    # coming and going
+    def number_given(self, stream):
+        """Return the number of what a call was given; None if only code of the program's knows."""
+        if isinstance(stream, int):
+            return stream
+        if isinstance(stream, AskedOnce):
+            return stream.number
+        asks = getattr(type(stream), "fileno", None)
+        return asks(stream) if asks in linux.PLAIN_FILENO else None
+
+    # Coming and going
 
     def find(self, number, frame):
         """Return the index of what *number* stands for; None if it is none of the program's.
@@ -162,24 +178,22 @@ class Streams:
         """
         self.lost(number)
         chain = self.chain(frame) if frame is not None else ()
-        thing = Thing(next(self._counter), kind, number, chain, place)
-        thing.opened_ns = self.clock()
-        thing.internal = (
-            frame is not None and kind in ("pipe", "socketpair", "eventfd") and not chain
-        )
+        new = Descriptor(next(self._counter), kind, number, chain, place)
+        new.opened_ns = self.clock()
+        new.internal = frame is not None and kind in ("pipe", "socketpair", "eventfd") and not chain
         for key, value in known.items():
-            setattr(thing, key, value)
-        thing.text = linux.text(number)
-        self.things[thing.index] = thing
-        self.by_number[number] = thing.index
-        self.same.setdefault(thing.description, []).append(thing.index)
-        if thing.kind not in ("epoll", "eventfd"):  # the kernel has one text for all of these
-            self.by_text.setdefault((thing.text, thing.readable), []).append(thing.index)
-        return thing
+            setattr(new, key, value)
+        new.text = linux.text(number)
+        self.all[new.index] = new
+        self.by_number[number] = new.index
+        self.same.setdefault(new.description, []).append(new.index)
+        if not new.text.startswith("anon_inode:"):  # the kernel has one text for all of a kind
+            self.by_text.setdefault((new.text, new.readable), []).append(new.index)
+        return new
 
     def again(self, index, number, frame, **known):
-        """Take in a second number for the open file description of a thing."""
-        like = self.things[index]
+        """Take in a second number for the open file description of *index*."""
+        like = self.all[index]
         same = (
             "description",
             "other_end",
@@ -194,13 +208,60 @@ class Streams:
             like.kind, number, frame, **{name: getattr(like, name) for name in same} | known
         )
 
+    def opened(self, number, frame, flags):
+        """Take in what a path has opened, if it is a FIFO or a terminal.  Returns its index, or
+        None.
+
+        All that write to a FIFO are one end of it: it ends with the last of them.
+        """
+        identity = linux.identity(number)
+        if identity.kind not in ("pipe", "pty"):
+            return None
+        for index in self.by_text.get((identity.text, identity.readable), ()):
+            if self.all[index].closed_ns is None and identity.kind == "pipe":
+                return (self.again(index, number, frame).index,)
+        new = self.open(
+            identity.kind,
+            number,
+            frame,
+            role=f"{'read' if identity.readable else 'write'} end" * (identity.kind == "pipe"),
+            readable=identity.readable,
+            writable=identity.writable,
+            timeout=0.0 if flags & O_NONBLOCK else None,
+        )
+        for index in self.by_text.get((identity.text, not identity.readable), ()):
+            if self.all[index].closed_ns is None and identity.kind == "pipe":
+                self.join(new, self.all[index])
+        return (new.index,)
+
+    def wrapped(self, sock, number, frame):
+        """A socket object is being made for a number that exists: a detached socket's, or one that
+        C code made.  Returns None: no call to the kernel, and nothing new.
+        """
+        self.gone.pop(id(sock), None)
+        index = self.by_number.get(number)
+        if index is None and self.is_programs(frame):
+            index = self.adopt(number, frame).index
+        if index is not None and _is_tls(sock):
+            for descriptor in (self.all[index], self.alive(self.all[index].other_end)):
+                if descriptor is not None:
+                    descriptor.kind = "tls"
+
+    def received(self, messages, frame):
+        """Take in the numbers that came with a message.  *Source:* SCM_RIGHTS, unix(7)."""
+        for level, kind, data in messages:
+            if level == SOL_SOCKET and kind == SCM_RIGHTS and self.is_programs(frame):
+                for (number,) in struct.iter_unpack("i", data[: len(data) // 4 * 4]):
+                    self.lost(number)
+                    self.adopt(number, frame)
+
     def lost(self, number):
         """A number is given out again: whatever had it is closed, even if nobody told us."""
         index = self.by_number.get(number)
         if index in self.ending:
             del self.by_number[number]  # the close that is under way says the rest when it is back
         elif index is not None:
-            self.unseen.add(index)
+            self.evidence.append(("closed unseen", index, {}))
             self.close(index)
 
     def closing(self, stream):
@@ -209,219 +270,254 @@ class Streams:
         if index is None:
             return
         self.ending.add(index)
-        if self.things[index].kind not in ("epoll", "file", "other"):
-            self.check(self.things[index])
-            self.ask_around(self.things[index])
+        if self.all[index].kind not in _NOT_LOOKED_AT:
+            self.check(self.all[index])
+            self.ask_around(self.all[index])
+            self.count(self.all[index])
 
     def close(self, index, by=None):
-        """Note that the number of a thing is closed, *by* an object with this id(), which no
-        longer tells its number.
+        """Note that the number of *index* is closed, *by* an object with this id(), which no longer
+        tells its number.
         """
-        thing = self.things[index]
-        thing.closed_ns = self.clock()
-        self.former[thing.number] = index
+        closed = self.all[index]
+        closed.closed_ns = self.clock()
+        self.former[closed.number] = index
         if by is not None:
             self.gone[by] = index
-        if self.by_number.get(thing.number) == index:
-            del self.by_number[thing.number]
+        if self.by_number.get(closed.number) == index:
+            del self.by_number[closed.number]
         # The last number here, and yet the other end has not been told: somebody else holds the
         # stream open.
-        other = self.alive(thing.other_end)
+        other = self.alive(closed.other_end)
         if (
-            thing.kind in ("pipe", "socketpair")
+            closed.kind in ("pipe", "socketpair")
             and other is not None
-            and self.alive(thing.description) is None
+            and self.alive(closed.description) is None
         ):
-            thing.held_elsewhere = not linux.readiness(other.number, 0) & (
+            closed.held_elsewhere = not linux.readiness(other.number, 0) & (
                 select.POLLHUP | select.POLLERR
             )
 
     def alive(self, description):
-        """Find a thing of this open file description whose number is open, and still its own."""
-        things = [self.things[index] for index in self.same.get(description, ())]
-        return next(
-            (one for one in things if one.closed_ns is None and linux.text(one.number) == one.text),
-            None,
-        )
+        """Find one of this open file description whose number is open, and still its own."""
+        for index in self.same.get(description, ()):
+            descriptor = self.all[index]
+            if descriptor.closed_ns is None and linux.text(descriptor.number) == descriptor.text:
+                return descriptor
+        return None
 
     def adopt(self, number, frame):
         """Take something that was there before into the recording, as it is now, with its other
         end.
 
-        With an epoll comes what it watches.  Returns the thing; raises OSError if nothing is open
-        under *number*.
+        With an epoll comes what it watches.  Returns the new `Descriptor`; raises OSError if
+        nothing is open under *number*.
         """
         while frame is not None and not self.is_learners(frame.f_code.co_filename):
             frame = frame.f_back
-        thing = self._adopt(number, frame)
-        try:
-            ends = linux.other_ends()
-        except OSError:  # no number is free to ask with
-            ends = {}
+        adopted = self._adopt(number, frame)
         watched = [
-            entry.number for entry in thing.start_list if linux.inode(entry.number) == entry.inode
+            entry.number for entry in adopted.start_list if linux.inode(entry.number) == entry.inode
         ]
         for here in (number, *watched):
-            for each in (here, ends.get(here)):
+            there = self.other_end(here)
+            for each in (here, there):
                 if each is not None and each not in self.by_number:
                     self._adopt(each, frame)
-            one, other = self.things[self.by_number[here]], self.by_number.get(ends.get(here))
+            end, other = self.all[self.by_number[here]], self.by_number.get(there)
             if other is not None:
-                self.join(one, self.things[other])
-                for reader, writer in ((one, self.things[other]), (self.things[other], one)):
-                    if one.kind == "tcp" and reader.opened_ns is writer.opened_ns is None:
+                self.join(end, self.all[other])
+                for reader, writer in ((end, self.all[other]), (self.all[other], end)):
+                    if end.kind == "tcp" and reader.opened_ns is writer.opened_ns is None:
                         reader.start_level += linux.bytes_unsent(writer.number)
-            elif one.kind == "tcp" and one.role != "listener":
-                self.connected(one)
-        return thing
+            elif end.kind == "tcp" and end.role != "listener":
+                self.connected(end)
+        return adopted
+
+    def other_end(self, number):
+        """Find the number in this process that is the other end of *number*; None if there is none.
+
+        All are looked up together, and again when a number has come to stand for something else.
+        """
+        text = linux.text(number)
+        known, there = self._ends.get(number, ("", None))
+        if known != text or (there is not None and self._ends[there][0] != linux.text(there)):
+            try:
+                ends = linux.other_ends()
+            except OSError:  # no number is free to ask with
+                ends = {}
+            self._ends = {each: (linux.text(each), ends.get(each)) for each in linux.numbers()}
+            there = self._ends.get(number, ("", None))[1]
+        return there
 
     def _adopt(self, number, frame):
-        who = linux.identity(number)
-        if frame is not None:
-            frame = variable(frame, number)
-        for index in self.by_text.get((who.text, who.readable), ()):
-            if self.things[index].closed_ns is None:
-                return self.again(index, number, None, opened_ns=None, given_name=frame)
+        identity = linux.identity(number)
+        name = variable(frame, number) if frame is not None else None
+        for index in self.by_text.get((identity.text, identity.readable), ()):
+            if self.all[index].closed_ns is None:
+                return self.again(index, number, None, opened_ns=None, given_name=name)
         role, address, watched = "", None, ()
-        if who.kind == "pipe":
-            role = "read end" if who.readable else "write end"
-        elif who.kind in ("tcp", "unix"):
-            role, address = (
-                "listener" if linux.is_listening(number) else "client",
-                linux.addresses(number)[0],
-            )
-        elif who.kind == "epoll":
+        if identity.kind == "pipe":
+            role = "read end" if identity.readable else "write end"
+        elif identity.kind in ("tcp", "unix"):
+            role = "listener" if linux.is_listening(number) else "client"
+            address = linux.addresses(number)[0]
+        elif identity.kind == "epoll":
             try:
                 watched = linux.interest_list(number)
             except OSError:  # no number is free to ask with
                 pass
-        return self.open(
-            who.kind,
+        adopted = self.open(
+            identity.kind,
             number,
             role=role,
             address=address,
-            given_name=frame,
+            given_name=name,
             opened_ns=None,
-            readable=who.readable,
-            writable=who.writable,
-            timeout=0.0 if who.nonblocking else None,
+            readable=identity.readable,
+            writable=identity.writable,
+            timeout=0.0 if identity.nonblocking else None,
             start_list=watched,
             start_level=linux.level(number),
         )
+        if identity.kind == "tcp" and role == "client":
+            adopted.counted_before = linux.bytes_counted(number)
+        return adopted
 
-    # the two ends of a channel
+    def registered_at(self, poll_object):
+        """Return what a poll object was asked to watch in this block, {number: event mask}."""
+        return self._polls.setdefault(id(poll_object), (poll_object, {}))[1]
 
-    def join(self, one, other):
-        """Note that two things are the two ends of one channel."""
-        one.other_end, other.other_end = other.description, one.description
+    # The two ends of a channel
 
-    def connected(self, thing, to=None):
+    def join(self, end, other):
+        """Note that these two are the two ends of one channel."""
+        end.other_end, other.other_end = other.description, end.description
+
+    def connected(self, end, to=None):
         """Pair a socket with its other end by their addresses, whichever of the two comes
         second.
         """
-        if thing.other_end is not None:
+        if end.other_end is not None:
             return
-        own, other = linux.addresses(thing.number)
+        own, other = linux.addresses(end.number)
         other = other or to
-        if thing.kind == "tcp" and own and other:
-            self._meet((own[1], other[1]), (other[1], own[1]), thing)
-        elif (
-            thing.kind == "unix" and other
-        ):  # a caller has no address; callers are accepted in the order they came in
-            self._meet((other, "accepted"), (other, "called"), thing)
+        if end.kind == "tcp" and own and other:
+            own, other = _address(own), _address(other)
+            self._meet((own, other), (other, own), end)
+        elif end.kind == "unix" and other:
+            # A caller has no address; callers are accepted in the order they came in.
+            self._meet((other, "accepted"), (other, "called"), end)
 
-    def accepted(self, thing, listener):
+    def accepted(self, end, listener):
         """Pair a socket that *listener* accepted with the one that called."""
-        thing.address = listener.address
-        if thing.kind == "tcp":
-            self.connected(thing)
-        elif linux.is_called_from_here(thing.number):
-            self._meet((listener.address, "called"), (listener.address, "accepted"), thing)
+        end.address = listener.address
+        if end.kind == "tcp":
+            self.connected(end)
+        elif linux.is_called_from_here(end.number):
+            self._meet((listener.address, "called"), (listener.address, "accepted"), end)
 
-    def _meet(self, mine, theirs, thing):
+    def _meet(self, mine, theirs, end):
         if waiting := self._doors.get(mine):
-            self.join(thing, self.things[waiting.pop(0)])
-        elif thing.kind == "tcp":  # ports are used again: who waited there before, waits in vain
-            self._doors[theirs] = [thing.index]
+            self.join(end, self.all[waiting.pop(0)])
+        elif end.kind == "tcp":  # ports are used again: who waited there before, waits in vain
+            self._doors[theirs] = [end.index]
         else:
-            self._doors.setdefault(theirs, []).append(thing.index)
+            self._doors.setdefault(theirs, []).append(end.index)
 
-    # asking the kernel
+    # Asking the kernel
 
-    def check(self, thing):
-        """Compare what we believe of O_NONBLOCK with the kernel:
-
-        code that we do not see may have set it.
+    def check(self, descriptor):
+        """Compare what is believed of O_NONBLOCK with the kernel: code that is not seen may have
+        set it.
         """
-        believed = thing.timeouts[-1][1] if thing.timeouts else thing.timeout
-        if believed is None and linux.is_nonblocking(thing.number):
-            thing.timeouts[:] = [(0, 0.0)]
+        timeouts = descriptor.timeouts
+        believed = timeouts[-1][1] if timeouts else descriptor.timeout
+        if believed is None and linux.is_nonblocking(descriptor.number):
+            descriptor.timeouts[:] = [(0, 0.0)]
 
-    def note(self, index):
-        """Somebody is in a write.
-
-        If the call to come is at its other end, ask the kernel how much is in already.
+    def ask_writers(self, index, writing):
+        """Some threads are in a write, each to one of the indices *writing*.  If the call to come
+        is at the other end of one, ask the kernel how much is in already.
         """
-        here = self.things[index] if index >= 0 else None
-        for writer in [self.things[one] for one in list(self.writing.values()) if one >= 0]:
+        here = self.all[index] if index >= 0 else None
+        for writer in [self.all[each] for each in writing if each >= 0]:
             if here is not None and (writer.other_end == here.description or writer is here):
-                self.ask(here, writer)
+                self.ask(here, writer, is_writing=True)
 
-    def ask(self, reader, writer, patient=False):
+    def ask(self, reader, writer, patient=False, is_writing=False):
         """Write down how many bytes wait for *reader*, and if *writer* could write.  One of the two
-        may be None.
+        may be None.  Whether it could matters only while somebody is in a write to it.
 
         Of a TCP connection nothing is written down while bytes are on their way; if *patient*, they
         are waited for.
         """
-        one = reader or writer
-        if (
-            one is None
-            or one.kind not in ("pipe", "socketpair", "unix", "tcp", "eventfd")
-            or one.role == "listener"
-        ):
+        asked = reader or writer
+        if asked is None or asked.kind not in _CAN_BE_ASKED or asked.role == "listener":
             return
-        if (
-            reader is None and one.kind != "pipe"
-        ):  # only a pipe can be asked from where it is written
-            return
+        if reader is None and asked.kind != "pipe":
+            return  # only a pipe can be asked from where it is written
         since = self.clock()
         for _ in range(20 if patient else 1):
             try:
-                writable = (
-                    writer is None
-                    or not self.writing
-                    or bool(linux.readiness(writer.number, select.POLLOUT) & select.POLLOUT)
+                writable = not is_writing or bool(
+                    linux.readiness(writer.number, select.POLLOUT) & select.POLLOUT
                 )
-                waiting, on_the_way = linux.bytes_waiting(one.number), 0
-                if one.kind == "tcp" and writer is not None:
+                waiting, on_the_way = linux.bytes_waiting(asked.number), 0
+                if asked.kind == "tcp" and writer is not None:
                     unsent = linux.bytes_unsent(writer.number)
                     on_the_way = linux.bytes_unacknowledged(writer.number) - unsent
-                    waiting = linux.bytes_waiting(one.number) + unsent
+                    waiting = linux.bytes_waiting(asked.number) + unsent
             except OSError:
                 return
             if not on_the_way:
-                self.notes.append((one.index, since, self.clock(), waiting, writable))
+                self.notes.append((asked.index, since, self.clock(), waiting, writable))
                 return
             if patient:
                 time.sleep(0.003)
 
-    def ask_around(self, thing, patient=False):
-        """Ask about both directions of a stream:
-
-        what waits for it, and what it wrote and nobody has read.
+    def ask_around(self, descriptor, patient=False):
+        """Ask about both directions of a stream: what waits for it, and what it wrote and nobody
+        has read.
         """
-        other = self.alive(thing.other_end)
-        if thing.readable:
-            self.ask(thing, thing if thing.kind == "eventfd" else other, patient)
-        if thing.writable and thing.kind != "eventfd":
-            self.ask(other, thing, patient)
+        other = self.alive(descriptor.other_end)
+        is_eventfd = descriptor.kind == "eventfd"
+        if descriptor.readable:
+            self.ask(descriptor, descriptor if is_eventfd else other, patient)
+        if descriptor.writable and not is_eventfd:
+            self.ask(other, descriptor, patient)
+
+    def count(self, descriptor):
+        """Keep the kernel's own count of a TCP connection: it includes what no call here moved."""
+        if descriptor.kind != "tcp" or descriptor.role == "listener":
+            return
+        counted = linux.bytes_counted(descriptor.number)
+        if counted is not None:
+            before = descriptor.counted_before or (0, 0)
+            details = {"sent": counted[0] - before[0], "received": counted[1] - before[1]}
+            self.evidence.append(("tcp count", descriptor.index, details))
 
     def ask_all(self):
         """Take the last look, at the end of the block, at every stream that is open."""
-        for thing in [self.things[index] for index in list(self.by_number.values())]:
-            if linux.text(thing.number) != thing.text:
-                self.lost(thing.number)
-            elif thing.kind not in ("epoll", "file", "other"):
-                self.check(thing)
-                self.ask_around(thing, patient=True)
+        for descriptor in [self.all[index] for index in list(self.by_number.values())]:
+            if linux.text(descriptor.number) != descriptor.text:
+                self.lost(descriptor.number)
+            elif descriptor.kind not in _NOT_LOOKED_AT:
+                self.check(descriptor)
+                self.ask_around(descriptor, patient=True)
+                self.count(descriptor)
+
+    def forked(self):
+        """Note that a child has been forked, which shares what is open."""
+        epolls = [index for index in self.by_number.values() if self.all[index].kind == "epoll"]
+        self.evidence.append(("forked", None, {"epolls": sorted(epolls)}))
+
+
+def _address(address):
+    """Return an address as both ends call it: the same without IPv6's prefix for IPv4."""
+    return (address[0].removeprefix("::ffff:"), address[1])
+
+
+def _is_tls(sock):
+    ssl = sys.modules.get("ssl")
+    return ssl is not None and isinstance(sock, ssl.SSLSocket)

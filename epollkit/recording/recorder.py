@@ -3,71 +3,94 @@
 Facts about Python and the kernel
 ---------------------------------
 * ``select.epoll`` cannot be subclassed, but its methods can be replaced on the type itself, and put
-  back.
+  back.  Its ``__new__`` cannot be put back.
 * A thread that wrote can be overtaken by the one it woke, before its own call is back in Python.
 * Everything that happens between a program's line and its call costs time in which other threads
-  run.
+  run; and what is kept of a call, if the garbage collector has to follow it, costs time later.
 
 What we do about them
 ---------------------
-For the length of the block the functions of one table (`calls.table`) are replaced; the real
-objects stay the real objects, so that ``isinstance`` holds, and what was made in an earlier cell is
-seen as well.  The thread that makes a call says so before it, and writes the call down after it,
-flat into one long list: no lock is held, no call moves to another thread, and what takes thought
-(names, lines, levels) is left for after the block (`merge.freeze`).
+For the length of the block the calls of one table (`syscalls.ROWS`) are replaced by *stand-ins*.
+The real objects stay the real objects, so that ``isinstance`` holds, and what was made in an
+earlier cell is seen as well.
+
+A stand-in lives as long as the process.  It asks who records now, and passes straight through if
+nobody does: so one that the program kept does no harm afterwards, and records in the next block.
+Before its call it notes where the program is and what it asks for, after it what came back, in a
+list of its thread's own: no lock is held, and no call moves to another thread.  What takes thought
+(names, lines, levels) is left for after the block (`assemble.freeze`).
 
 *Source:* ``Objects/typeobject.c``, update_slot(); threading.get_native_id().
 """
 
-import itertools
+import _socket
 import os
 import platform
+import select
 import sys
 import threading
 import time
 from operator import index as as_number
+from types import MethodType
 
 from .. import linux
 from ..log import Log
-from ..syscalls import HEAD, LOOKS_AT_DATA, STILL_IN_CALL, WRITES, Failure, shortened, table
-from .assemble import FIELDS, freeze
-from .descriptors import Streams
+from ..syscalls import CALLS, HEAD, NONE, Failure, Syscall
+from .assemble import AT_BEGIN, freeze
+from .descriptors import Descriptors
+from .places import EpollType, Place, Places
 
-_active = None
-_entering = threading.Lock()  # held while a block makes sure that it is the only one
-_hooked = False
-_MISSING = object()
+#: Who records now.  Stand-ins ask.
+_session = None
+_beginning = threading.Lock()  # held while a block makes sure that it is the only one
+_fork_is_watched = False
+#: Stands where a call's start would, and says that what follows is the end of the last one begun.
+END = None
+#: Takes the place of the row of a call that is not to be told: it only wrapped another.
+DROPPED = Syscall(name="", owner="", attribute="")
 
 
 def record(*streams, clock=time.perf_counter_ns, gate=None, **named) -> "Recorder":
     """Record what touches a stream or an epoll, for the length of a ``with`` block.
 
     ``with epollkit.record() as log:`` gives a `Log`, which can be read when the block has ended.
-    In scope: every stream and epoll made in the block, in any thread; earlier ones, as soon as code
-    of yours touches them in the block; and those named here, as in ``record(ep, reader=r)``:
-    epolls, sockets or file descriptors, keywords giving their names. *clock* returns nanoseconds.
-    *gate* is called, without arguments, before each call that is recorded, in the thread that
-    makes it: it may wait, and if it raises, the call is not made and not recorded.
+    In scope: every stream and epoll that the program makes in the block, in any thread, by a call
+    of the table in `syscalls`; others, as soon as code of yours touches them in the block; and
+    those named here, as in ``record(ep, reader=r)``: epolls, sockets or file descriptors, keywords
+    giving their names.  *clock* returns nanoseconds.  *gate* is called, without arguments, before
+    each call that is recorded, in the thread that makes it: it may wait, and if it raises, the call
+    is not made and not recorded.
 
-    Raises RuntimeError off Linux, and where somebody records already; TypeError for a stream that
-    is none.
+    Raises RuntimeError off Linux, where ``select.epoll`` was taken away, and where somebody records
+    already; TypeError for a stream that is none.
     """
     if not linux.is_linux():
-        raise RuntimeError(
-            f"record() needs Linux: epoll is an interface of the Linux kernel, and this is "
-            f"{platform.system() or 'unknown'}. Open the course on Binder, in the dev container, or under WSL 2; "
-            "README.md says how."
-        )
-    named = [(None, one) for one in streams] + list(named.items())
-    for _, one in named:
+        raise RuntimeError(why_not())
+    named = [(None, stream) for stream in streams] + list(named.items())
+    for _, stream in named:
         try:
-            linux.identity(linux.number_of(one))
+            linux.identity(linux.number_of(stream))
         except (AttributeError, TypeError, ValueError, OSError) as error:
             raise TypeError(
-                f"record() got {one!r}, which is no open stream ({error}); "
+                f"record() got {stream!r}, which is no open stream ({error}); "
                 "pass an epoll, a socket or a file descriptor"
             ) from None
     return Recorder(named, clock, gate)
+
+
+def why_not() -> str:
+    """Say why nothing can be recorded here, and what to do."""
+    if sys.platform == "linux" and "gevent.monkey" in sys.modules:
+        return (
+            "record() needs select.epoll, and gevent's monkey.patch_all() has taken it away: gevent "
+            "waits in C, where no call can be seen. Record the program without gevent, or patch with "
+            "patch_all(select=False)."
+        )
+    return (
+        f"record() needs Linux: epoll is an interface of the Linux kernel, and this is "
+        f"{platform.system() or 'unknown'}. Open the course on Binder, in the dev container, or "
+        "under WSL 2; README.md says how."
+    )
 
 
 class Recorder:
@@ -75,35 +98,41 @@ class Recorder:
 
     def __init__(self, named, clock, gate=None):
         self.log, self.clock, self.gate, self.named = Log(), clock, gate, named
-        self.streams = Streams(clock)
-        #: thread, start, end, name, index, code, lasti, arguments, result or `Failure`; and again
-        #: for the next call
-        self.entries = []
-        #: thread → the call that it is in, or was in last, as far as that is known at its start
-        self.inside = {}
-        self.threads, self.local, self.counter = {}, threading.local(), itertools.count()
-        self.remarks, self.originals = [], []
+        self.descriptors = Descriptors(clock)
+        self.by_number, self.learners = self.descriptors.by_number, self.descriptors.learners
+        #: of the calling thread: its number here, its notes, and how to add to them
+        self.here = threading.local()
+        #: for each thread: (native id, name, notes)
+        self.threads = []
+        #: more than one thread makes calls; then this tells which write each is in, by its index
+        self.is_crowded, self.writing = False, {}
+        #: is there something to do before a call: to pass the gate, to ask about other threads' writes?
+        self.is_careful = gate is not None
+        self.remarks, self.places = [], Places()
 
     def __enter__(self):
-        global _active, _hooked
+        global _session, _fork_is_watched
         caller = sys._getframe(1)
         filename = caller.f_code.co_filename
-        self.where = f"line {caller.f_lineno} of {'a cell' if 'ipykernel' in filename else os.path.basename(filename)}"
+        is_cell = "ipykernel" in filename
+        self.where = (
+            f"line {caller.f_lineno} of {'a cell' if is_cell else os.path.basename(filename)}"
+        )
         is_ours = False
         try:
-            with _entering:
-                if _active is not None:
+            with _beginning:
+                if _session is not None:
                     raise RuntimeError(
-                        f"record() inside record(): {_active.where} records already, and two would each "
-                        "see half. End that block first."
+                        f"record() inside record(): {_session.where} records already, and two "
+                        "would each see half. End that block first."
                     )
                 if self.log.is_complete:
                     raise RuntimeError(
                         "this recording has been made: call record() again for another one"
                     )
                 is_ours = True
-                _active = self
-            self.streams.learners.add(filename)
+                _session = self
+            self.learners.add(filename)
             self.log.header |= {
                 "wall_clock_s": time.time(),
                 "start_ns": self.clock(),
@@ -111,269 +140,323 @@ class Recorder:
                 "python": platform.python_version(),
                 "page_size": os.sysconf("SC_PAGESIZE"),
             }
-            for name, one in self.named:
-                thing = self.streams.things[self.streams.find(linux.number_of(one), caller)]
-                thing.given_name = name or thing.given_name
-            if not _hooked:
-                os.register_at_fork(after_in_child=_restore_in_child)
-                _hooked = True
-            for row in table(self.streams):
-                self.replace(row)
+            for name, stream in self.named:
+                index = self.descriptors.find(linux.number_of(stream), caller)
+                descriptor = self.descriptors.all[index]
+                descriptor.given_name = name or descriptor.given_name
+            if not _fork_is_watched:
+                os.register_at_fork(after_in_child=_stop_in_child, after_in_parent=_note_fork)
+                _fork_is_watched = True
+            self.namespace = caller.f_globals
+            self.places.replace_all(
+                stand_in_for, make_epoll, self.descriptors.is_learners, self.namespace
+            )
         except BaseException:
             if is_ours:
-                self.restore_all()
+                self.stop()
             raise
         return self.log
 
     def __exit__(self, *_):
-        seen = len(self.entries)
+        seen = sum(len(notes) for *_, notes in self.threads)
         try:
-            self.guarded(self.streams.ask_all)
+            self.guarded(self.descriptors.ask_all)
         finally:
-            self.restore_all()
-        if len(self.entries) != seen:
+            self.stop()
+        if sum(len(notes) for *_, notes in self.threads) != seen:
             self.remarks.append(
-                "Other threads were still making calls when the block ended; what they did later is not "
-                "in the log."
+                "Other threads were still making calls when the block ended; what they did later "
+                "is not in the log."
             )
         freeze(self)
 
-    def replace(self, row):
-        """Put the watching function of *row* in the place of the original."""
-        before = vars(row.owner).get(row.attribute, _MISSING)
-        watched = self.watch(
-            row, _created if row.name == "select.epoll" else getattr(row.owner, row.attribute)
-        )
-        if row.name == "socket.sendmsg":
-            watched = _read_once(watched)
-        elif not isinstance(row.owner, type) or row.attribute == "fromfd":
-            watched = staticmethod(watched)
-        self.originals.append((row.owner, row.attribute, before))
-        try:
-            setattr(row.owner, row.attribute, watched)
-        except TypeError:
-            self.originals.pop()
-            raise RuntimeError(
-                f"record() cannot watch {row.name}: Python {platform.python_version()} does not let it be "
-                "replaced. Use the Python version that environment.yml names."
-            ) from None
-
-    def restore_all(self):
-        """Put every original back, even if Ctrl-C comes meanwhile:
-
-        then a second time finishes what the first began.
+    def stop(self):
+        """Put every original back, even if Ctrl-C comes meanwhile: then a second time finishes
+        what the first began.
         """
+        global _session
         try:
-            self.restore()
+            self.places.put_back()
         finally:
-            self.restore()
+            self.places.put_back()
+            if _session is self:
+                _session = None
 
-    def restore(self):
-        """Put every original back.  May be called again at any time, a second Ctrl-C included."""
-        global _active
-        while self.originals:
-            owner, attribute, before = self.originals[-1]
-            if before is not _MISSING:
-                setattr(owner, attribute, before)
-            elif attribute in vars(owner):
-                delattr(owner, attribute)
-            self.originals.pop()
-        # a replacement that somebody kept finds nothing, and passes through
-        self.streams.by_number.clear()
-        if _active is self:
-            _active = None
+    # What a stand-in needs now and then.
 
-    def watch(self, row, original):
-        """Return a function that calls *original*, with the arguments as they came, and writes
-        the call down.
+    def look_up(self, row, args, kwargs, frame):
+        """Decide about a call on something not known: an index, −1 for none, None if the call is
+        not the program's.
         """
-        name, keep, follow, number_of = row.name, row.keep, row.follow, row.number_of
-        writes, sends = name in WRITES, row.sends
-        by_number = (
-            {} if row.makes else self.streams.by_number
-        )  # what makes something new is on nothing: eventfd(3)
-        learners, writing = self.streams.learners, self.streams.writing
-        inside, local, write_down = self.inside, self.local, self.entries.extend
-        clock, gate, getframe = self.clock, self.gate, sys._getframe
-
-        def wrapper(*args, **kwargs):
-            __tracebackhide__ = True
-            try:
-                index = by_number[args[0] if number_of is None else number_of(args[0])]
-            except Exception:
-                index = self.find(row, args, kwargs)
-            if index is None:
-                return original(*args, **kwargs)
-            if gate is not None:
-                gate()
-            frame = getframe(1)
-            code = frame.f_code
-            if code.co_filename in learners:
-                lasti = frame.f_lasti
-            else:
-                code, lasti = self.guarded(self.streams.line, frame) or (None, None)
-            del frame
-            try:
-                thread = local.index
-            except AttributeError:
-                thread = self.thread()
-            kept = ()
-            if keep is not None:
-                try:
-                    kept = keep(args if not kwargs else row.arguments(args, kwargs))
-                    if sends and kept and (kept[0].__class__ is not bytes or len(kept[0]) > HEAD):
-                        kept = shortened(kept)
-                except Exception:
-                    kept = ()  # the arguments are wrong: the call itself says so
-            if writes:
-                writing[thread] = index
-            elif writing:
-                self.guarded(self.streams.note, index)
-            start = clock()
-            try:
-                inside[thread] = (
-                    thread,
-                    start,
-                    STILL_IN_CALL,
-                    name,
-                    index,
-                    code,
-                    lasti,
-                    kept,
-                    None,
-                )
-                result = original(*args, **kwargs)
-                end = clock()
-            except BaseException as error:
-                failure = Failure(
-                    type(error).__name__,
-                    self.guarded(str, error),
-                    getattr(error, "errno", None) or 0,
-                )
-                if follow is not None:
-                    self.guarded(
-                        follow,
-                        self.streams,
-                        index,
-                        row.arguments(args, kwargs),
-                        None,
-                        error,
-                        getframe(1),
-                    )
-                if isinstance(error, TypeError):
-                    kept = ()  # whatever they were, they were no arguments for this call
-                write_down((thread, start, clock(), name, index, code, lasti, kept, failure))
-                if writes:
-                    writing.pop(thread, None)
-                raise
-            if follow is not None:
-                known = self.guarded(
-                    follow,
-                    self.streams,
-                    index,
-                    row.arguments(args, kwargs),
-                    result,
-                    None,
-                    getframe(1),
-                )
-            elif result.__class__ is bytes:
-                known = result if len(result) <= HEAD else (len(result), result[:HEAD])
-            elif result.__class__ is list:
-                known = tuple(result)
-            else:
-                known = result
-            write_down((thread, start, end, name, index, code, lasti, kept, known))
-            if writes:
-                writing.pop(thread, None)
-            return result
-
-        wrapper.__name__ = wrapper.__qualname__ = row.attribute
-        wrapper.__doc__ = getattr(original, "__doc__", None)
-        return wrapper
-
-    def last_names(self, most) -> list:
-        """List the names of the last calls that are back, at most *most*."""
-        return self.entries[3::FIELDS][-most:]
-
-    # what a call needs now and then
-
-    def find(self, row, args, kwargs):
-        """Decide about a call on something not known:
-
-        the index of a thing, −1 for none, None if it is not ours.
-        """
-        return self.guarded(self.find_in, sys._getframe(2), row, args, kwargs)
-
-    def find_in(self, frame, row, args, kwargs):
-        if row.makes:
-            if (
-                row.name == "socket.socket"
-                and (args[4] if len(args) > 4 else kwargs.get("fileno")) is not None
-            ):
-                self.streams.gone.pop(id(args[0]), None)
-                return None  # a new object for a number that exists
-            return -1 if self.streams.is_programs(frame) else None
+        descriptors = self.descriptors
+        if row.subject == "new":
+            given = row.number_given and row.number_given(row.arguments(args, kwargs))
+            if given is not None:
+                return descriptors.wrapped(args[0], given, frame)
+            return -1 if descriptors.is_programs(frame) else None
+        if row.subject == "many":
+            streams = self.others(row, args, frame)
+            return -1 if any(index is not None for index, _ in streams) else None
+        number_of = NUMBERS.get(row.subject)
         try:
             subject = args[0] if args else kwargs[next(iter(row.parameters))]
-            number = as_number(subject) if row.number_of is None else row.number_of(subject)
+            number = as_number(subject) if number_of is None else number_of(subject)
         except (TypeError, StopIteration, KeyError):
             return None  # wrong arguments: the call itself says so
         except ValueError:
             number = -1  # a closed epoll
-        if number < 0 and row.number_of is not None:
-            return self.streams.gone.get(id(subject))
-        return self.streams.find(number, frame)
+        if number < 0 and number_of is not None:
+            return descriptors.gone.get(id(subject))
+        return descriptors.find(number, frame)
 
-    def thread(self):
-        """Give the calling thread an index: ids and names are used again, indices are not."""
-        self.local.index = index = next(self.counter)
-        here = threading.get_ident()
-        native = threading.get_native_id()
-        self.threads[index] = (
-            native,
-            next((one.name for one in threading.enumerate() if one.ident == here), str(native)),
-        )
-        return index
+    def others(self, row, args, frame) -> tuple:
+        """Look at the other streams that a call concerns, before it is made."""
+        try:
+            return row.also(self.descriptors, args, frame)
+        except (TypeError, ValueError, IndexError, AttributeError):
+            return ()  # the arguments are wrong: the call itself says so
+
+    def enter_thread(self):
+        """Give the calling thread a number and a list for its notes, and return how to add to it.
+
+        Ids and names of threads are used again, these numbers are not.
+        """
+        ident, native, notes = threading.get_ident(), threading.get_native_id(), []
+        names = [thread.name for thread in threading.enumerate() if thread.ident == ident]
+        self.threads.append((native, names[0] if names else str(native), notes))
+        numbers = {id(notes): number for number, (*_, notes) in enumerate(self.threads)}
+        self.here.number, self.here.notes = numbers[id(notes)], notes
+        self.here.note = notes.extend
+        if len(self.threads) > 1 and not self.is_crowded:
+            for number, (*_, others) in enumerate(self.threads):
+                begun = others[-AT_BEGIN:]  # if it is in a call, that began last
+                if len(begun) == AT_BEGIN and begun[0].__class__ is Syscall and begun[0].writes:
+                    self.writing[number] = begun[1]
+            self.is_crowded = self.is_careful = True
+        return self.here.note
+
+    def before(self, row, index):
+        """Pass the gate.  With several threads, note who is in a write, and ask how far others
+        have got with theirs.
+        """
+        if self.gate is not None:
+            self.gate()
+        if self.is_crowded:
+            if row.writes:
+                self.writing[self.here.number] = index
+            elif self.writing:
+                self.guarded(self.descriptors.ask_writers, index, tuple(self.writing.values()))
 
     def guarded(self, what, *args):
-        """Call a function of ours.
-
-        If it fails, that is for the log to say and not for the program to suffer.
+        """Call a function of ours.  If it fails, that is for the log to say, and not for the
+        program to suffer.
         """
-        if _active is self or what in LOOKS_AT_DATA:
-            try:
-                return what(*args)
-            except Exception as error:
-                self.remarks.append(
-                    f"epollkit itself failed ({type(error).__name__}: {error}); the recording may lack "
-                    "something."
-                )
+        try:
+            return what(*args)
+        except Exception as error:
+            self.remarks.append(
+                f"epollkit itself failed ({type(error).__name__}: {error}); the recording may lack "
+                "something."
+            )
+        return None
+
+    def followed(self, row, index, args, kwargs, result, error, frame):
+        """Return what is to be kept of a result, or of an error where a call says more than that
+        it failed.
+        """
+        if _session is self or row.follows_data:
+            arguments = row.arguments(args, kwargs) if kwargs else args
+            return self.guarded(
+                row.follow, self.descriptors, index, arguments, result, error, frame
+            )
+        return None
+
+    def failed(self, note, row, index, args, kwargs, error):
+        """Note that a call failed, and how."""
+        end, known = self.clock(), None
+        if row.follow is not None and not isinstance(error, TypeError):
+            known = self.followed(row, index, args, kwargs, None, error, calling_frame(3))
+        message, errno = self.guarded(str, error) or "", getattr(error, "errno", None)
+        note((END, end, Failure(type(error).__name__, message, errno or 0, known)))
+        self.writing.pop(self.here.number, None)
+
+    def drop_wrapper(self, index):
+        """Forget a call that ended in another one of the table, on the same stream."""
+        notes = self.here.notes
+        begun = [n for n, note in enumerate(notes) if note.__class__ is Syscall]
+        at = next(n for n in reversed(begun) if notes[n].wraps)
+        if any(notes[n + 1] == index for n in begun if n > at):
+            notes[at] = DROPPED
+
+    def last_names(self, most) -> list:
+        """List the names of the last calls that began, at most *most*."""
+        begun = [n for *_, notes in self.threads for n in notes if n.__class__ is Syscall]
+        return [row.name for row in begun][-most:]
+
+
+NUMBERS = {"socket": _socket.socket.fileno}
+if hasattr(select, "epoll"):
+    NUMBERS["epoll"] = select.epoll.fileno
+
+
+def stand_in_for(row, original, is_function):
+    """Return what takes the place of *original*: it makes the same call, and notes it for whoever
+    records.
+
+    *is_function* tells that the call stands in a module.  A function of C is no method of a class
+    that it is put into, so its stand-in is one already: of nothing that matters.
+    """
+    if row.silent:
+        return silent_stand_in(row, original)
+    is_known, number_of = row.subject not in ("new", "many"), NUMBERS.get(row.subject)
+
+    def function(_, *args, **kwargs):
+        __tracebackhide__ = True
+        session = _session
+        if session is None:
+            return original(*args, **kwargs)
+        try:
+            index = session.by_number[args[0]] if is_known else look_up(session, row, args, kwargs)
+        except Exception:
+            index = look_up(session, row, args, kwargs)
+        if index is None:
+            return original(*args, **kwargs)
+        return record_call(session, row, original, index, args, kwargs)
+
+    def method(*args, **kwargs):
+        __tracebackhide__ = True
+        session = _session
+        if session is None:
+            return original(*args, **kwargs)
+        try:
+            index = session.by_number[number_of(args[0])]
+        except Exception:
+            index = look_up(session, row, args, kwargs)
+        if index is None:
+            return original(*args, **kwargs)
+        return record_call(session, row, original, index, args, kwargs)
+
+    stand_in = function if is_function else method
+    stand_in.__name__ = stand_in.__qualname__ = row.attribute
+    stand_in.__doc__ = getattr(original, "__doc__", None)
+    return MethodType(stand_in, Place(row.owner)) if is_function else stand_in
+
+
+def make_epoll(*args, **kwargs):
+    """Make an epoll, as ``select.epoll`` does.  One that exists is noted by its ``__init__``; here
+    is noted that none could be made.
+    """
+    session, row = _session, CALLS["select.epoll"]
+    try:
+        return EpollType.real(*args, **kwargs)
+    except BaseException as error:
+        if session is not None and session.guarded(
+            session.look_up, row, args, kwargs, calling_frame(3)
+        ):
+            note = begin(session, row, -1, (None, *args), kwargs)
+            session.failed(note, row, -1, args, kwargs, error)
+        raise
+
+
+def silent_stand_in(row, original):
+    """Return what makes the same call and remembers what it says, without a place in the log."""
+
+    def stand_in(*args, **kwargs):
+        result = original(*args, **kwargs)
+        session = _session
+        if session is not None:
+            session.followed(row, -1, args, kwargs, result, None, None)
+        return result
+
+    return stand_in
+
+
+def look_up(session, row, args, kwargs):
+    return session.guarded(session.look_up, row, args, kwargs, calling_frame(3))
+
+
+def calling_frame(depth):
+    """Return the frame that many calls up; None where C code made the call."""
+    try:
+        return sys._getframe(depth)
+    except ValueError:
         return None
 
 
-def _created(*args, **kwargs):
-    """Stand in for the ``__init__`` that ``select.epoll`` does not have:
+def record_call(session, row, original, index, args, kwargs):
+    """Make a call, and note it: where it was made and with what, and what came back."""
+    __tracebackhide__ = True
+    if row.prepare is not None:
+        args, kwargs = row.prepare(args, kwargs)
+    note = begin(session, row, index, args, kwargs)
+    try:
+        result = original(*args, **kwargs)
+        end = session.clock()
+    except BaseException as error:
+        session.failed(note, row, index, args, kwargs, error)
+        raise
+    if row.follow is not None:
+        known = session.followed(row, index, args, kwargs, result, None, calling_frame(2))
+    elif result.__class__ is bytes:
+        known = result if len(result) <= HEAD else (len(result), result[:HEAD])
+    elif result.__class__ is list:
+        known = pack(result)
+    else:
+        known = result
+    note((END, end, known))
+    if session.is_crowded:
+        session.writing.pop(session.here.number, None)
+    if row.wraps:
+        session.guarded(session.drop_wrapper, index)
+    return result
 
-    when it would be called, the epoll exists.
-    """
+
+def begin(session, row, index, args, kwargs):
+    """Note how a call begins.  Returns how to note the rest."""
+    here = session.here
+    try:
+        note = here.note
+    except AttributeError:
+        note = session.enter_thread()
+    if session.is_careful:
+        session.before(row, index)
+    try:
+        frame = sys._getframe(3)
+        code = frame.f_code
+        if code.co_filename in session.learners:
+            lasti = frame.f_lasti
+        else:
+            code, lasti = session.descriptors.line(frame)
+        del frame
+    except ValueError:  # called by C code alone: no Python stands above it
+        code = lasti = None
+    kept, keep = NONE, row.keep
+    if keep is not None:
+        try:
+            kept = keep(row.arguments(args, kwargs) if kwargs else args)
+        except Exception:
+            pass  # the arguments are wrong: the call itself says so
+    if row.also is not None:
+        kept = session.others(row, args, calling_frame(3)), kept
+    note((row, index, code, lasti, kept, session.clock()))
+    return note
 
 
-def _restore_in_child():
+def pack(events):
+    """Keep events, pairs of two numbers: one pair as one number, for the garbage collector's sake."""
+    if len(events) != 1:
+        return tuple(events)
+    number, mask = events[0]
+    return number << 32 | mask
+
+
+def _stop_in_child():
     """Put everything back in a forked child: it is not recorded."""
-    if _active is not None:
-        _active.restore()
+    if _session is not None:
+        _session.stop()
 
 
-def _read_once(sendmsg):
-    """An iterator gives what it has but once, and asyncio sends one:
-
-    make it a tuple, for the log and for the kernel.
-    """
-
-    def wrapper(*args, **kwargs):
-        __tracebackhide__ = True
-        if len(args) > 1 and hasattr(type(args[1]), "__next__"):
-            args = (args[0], tuple(args[1]), *args[2:])
-        return sendmsg(*args, **kwargs)
-
-    return wrapper
+def _note_fork():
+    """A child has been forked that shares what is open."""
+    if _session is not None:
+        _session.descriptors.forked()

@@ -264,7 +264,7 @@ def test_a_forked_child_is_not_recorded_and_has_the_originals():
         if child == 0:
             os.write(
                 w,
-                b"as it was" if is_as_it_was(before) and recorder._active is None else b"replaced",
+                b"as it was" if is_as_it_was(before) and recorder._session is None else b"replaced",
             )
             os._exit(0)
         os.waitpid(child, 0)
@@ -313,9 +313,9 @@ def test_a_failure_of_our_own_does_not_reach_the_program(monkeypatch):
     def fail(*args, **kwargs):
         raise LookupError("ours")
 
-    monkeypatch.setattr(descriptors.Streams, "open", fail)
-    monkeypatch.setattr(descriptors.Streams, "closing", fail)
-    monkeypatch.setattr(descriptors.Streams, "adopt", fail)
+    monkeypatch.setattr(descriptors.Descriptors, "open", fail)
+    monkeypatch.setattr(descriptors.Descriptors, "closing", fail)
+    monkeypatch.setattr(descriptors.Descriptors, "adopt", fail)
     with epollkit.record() as log:
         r, w = os.pipe()
         os.write(w, b"x")

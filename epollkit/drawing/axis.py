@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..analysis.story import runs
-from ..syscalls import STILL_IN_CALL
+from ..syscalls import STILL_IN_CALL, Syscall
 
 #: With more steps than this, long runs of the same call are folded; with more calls, lanes show
 #: density.
@@ -66,10 +66,15 @@ class Bar(NamedTuple):
     count: int
     word: str
     details: tuple
-    family: str
+    syscall: Syscall
     asleep: bool
     ends: str
     aside: bool
+
+    @property
+    def family(self) -> str:
+        """Return which color and row it has: read, write, poll, close or other."""
+        return self.syscall.family
 
 
 class Mark(NamedTuple):

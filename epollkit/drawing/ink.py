@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.patheffects import withStroke
 
-from ..analysis.story import SHORT, SHOWN, brief
+from ..analysis.story import brief
 from .axis import COLUMNS, Grid, envelope, named, share
 
 WIDTH, LABELS, RIGHT, FOOT = 8.4, 1.20, 0.14, 0.40  # inches
@@ -288,8 +288,8 @@ class Ink:
 
         in full, smaller, shorter, or upright.  Returns whether there was room.
         """
-        word = SHOWN.get(bar.word, bar.word)
-        words = [f"{bar.count:,} × {word}"] if bar.count > 1 else [word, SHORT.get(word, word)]
+        word, narrow = bar.syscall.bar, bar.syscall.narrow_bar
+        words = [f"{bar.count:,} × {word}"] if bar.count > 1 else [word, narrow]
         behind = {"facecolor": "#ffffffe6", "edgecolor": "none", "pad": 0.8} if bar.asleep else None
         for text in [f"{word}, asleep"] * bar.asleep + words:
             for size in (8, 7, 6.5):
@@ -305,15 +305,15 @@ class Ink:
         """Say above the bars of a lane what they did; once for a run of calls that did the same."""
         runs = []
         for bar, left, right, has_name in bars:
-            key = (bar.word, bar.details if has_name else None, bar.ends, bar.asleep)
+            key = (bar.syscall, bar.details if has_name else None, bar.ends, bar.asleep)
             if runs and runs[-1][0] == key and left - runs[-1][2] < 0.12:
                 runs[-1][2:] = right, runs[-1][3] + bar.count, {*runs[-1][4], bar.details}
             else:
                 runs.append([key, left, right, bar.count, {bar.details}])
         y = bars[0][0].lane.top + 0.115
-        for (word, texts, ends, _), left, right, number, details in runs:
+        for (syscall, texts, ends, _), left, right, number, details in runs:
             if texts is None:  # the bars are too narrow for their name
-                word = SHOWN.get(word, word)
+                word = syscall.bar
                 texts = [
                     *(f"{word} {text}" for text in (details.pop() if len(details) == 1 else ())),
                     word,

@@ -16,18 +16,10 @@ import numpy as np
 
 from .. import masks
 from ..analysis import story
+from ..syscalls import CALLS, EAGAIN
 from .axis import MOST_SLOTS, Area, Bar, Entry, Layout, Mark, Steps, Time
 
 MOST = {"thread": 12, "epoll": 6, "channel": 12, "entry": 6}
-#: How calls are grouped for color: the word before the dot does not matter.
-FAMILIES = {
-    "read": "read readv eventfd_read recv recv_into recvfrom recvmsg accept",
-    "write": "write writev sendfile eventfd_write send sendall sendto sendmsg connect connect_ex",
-    "poll": "poll",
-    "close": "close shutdown detach unregister",
-}
-FAMILY = {name: family for family, names in FAMILIES.items() for name in names.split()}
-SETTINGS = {"setblocking", "settimeout", "set_blocking"}
 NOTES = {"connections": "connections waiting", "count": "eventfd"}
 EDGE = masks.FLAGS["EPOLLET"]
 MOST_EVENTS = 1023  # what a poll returns at most if it is not told otherwise
@@ -94,7 +86,7 @@ class _Plan:
         self.picture.is_dense = len(self.log) - folded > MOST_SLOTS
         columns, lanes, families = self.log.columns(), {}, {}
         for thread, name in set(zip(columns["thread"], columns["name"], strict=True)):
-            families.setdefault(thread, set()).add(_family(name))
+            families.setdefault(thread, set()).add(CALLS[name].family)
         alone, others = _split(chosen, "thread")
         for together in [[thread] for thread in alone] + [others] * bool(others):
             rows = len(set().union(*(families.get(thread.index, ()) for thread in together)))
@@ -119,7 +111,6 @@ class _Plan:
             place.is_open.tolist(),
             strict=True,
         )
-        words = {name: (name.partition(".")[2], _family(name)) for name in set(columns["name"])}
         is_dense, add, folded_until = self.picture.is_dense, self.picture.bars.append, -1
         for call, (
             thread,
@@ -137,9 +128,9 @@ class _Plan:
             folded_until = place.folded.get(call, call)
             if folded_until > call:
                 right = float(place.right[folded_until])
-            (word, family), subject = words[name], stream if stream >= 0 else epoll
+            syscall, subject = CALLS[name], stream if stream >= 0 else epoll
             aside = (subject >= 0 and self.description[subject] not in self.shown) or (
-                word in SETTINGS and not (line >= 0 and word in log.lines[line].text)
+                syscall.is_setting and not (line >= 0 and syscall.method in log.lines[line].text)
             )
             ends = (
                 "open"
@@ -149,7 +140,7 @@ class _Plan:
                 else "returned"
                 if not error
                 else "refused"
-                if errno == story.EAGAIN
+                if errno == EAGAIN
                 else "failed"
             )
             details = () if is_dense or aside else story.details(log[call], ends)
@@ -160,9 +151,9 @@ class _Plan:
                     right,
                     call,
                     folded_until - call + 1,
-                    word,
+                    syscall.method,
                     details,
-                    family,
+                    syscall,
                     bool(asleep[call]),
                     ends,
                     aside,
@@ -457,10 +448,6 @@ class _Plan:
         )
         here = [stream >= 0 and self.description[stream] in ends for _, stream, _ in self.calls]
         self.picture.rest = self.place.began[np.array(here)].tolist()
-
-
-def _family(name):
-    return FAMILY.get(name.partition(".")[2], "other")
 
 
 def _as_list(given):

@@ -98,6 +98,8 @@ class Places:
     def __init__(self):
         #: (owner, attribute, what was there or _MISSING, what is there now)
         self.taken = []
+        #: rows that have no place, as those of a module that is not imported
+        self.missing = []
         #: id of an original that stands in a module → its stand-in
         self.stand_ins = {}
 
@@ -105,10 +107,8 @@ class Places:
         """Put a stand-in that *make* makes at each place there is; in *namespace*, where the block
         stands, and in modules that are the learner's, also where an original has another name.
         """
-        for row in ROWS:
-            owner = find_owner(row.owner)
-            if owner is not None and (row.attribute == "__init__" or hasattr(owner, row.attribute)):
-                self.replace(row, owner, make)
+        self.missing = list(ROWS)
+        self.replace_more(make)
         EpollType.real, EpollType.make = find_owner("select:epoll"), make_epoll
         self.put(select, "epoll", EpollType("epoll", (), {}))
         for module, path in BOUND_AS_DEFAULTS:
@@ -120,6 +120,16 @@ class Places:
             for name, value in list(names.items()):
                 if id(value) in self.stand_ins:
                     self.put(names, name, self.stand_ins[id(value)])
+
+    def replace_more(self, make):
+        """Put stand-ins where there is a place by now: the module may have been imported since."""
+        missing, self.missing = self.missing, []
+        for row in missing:
+            owner = find_owner(row.owner)
+            if owner is not None and (row.attribute == "__init__" or hasattr(owner, row.attribute)):
+                self.replace(row, owner, make)
+            else:
+                self.missing.append(row)
 
     def replace(self, row, owner, make):
         """Put the stand-in of *row* at its place."""

@@ -44,6 +44,8 @@ from .places import EpollType, Place, Places
 _session = None
 _beginning = threading.Lock()  # held while a block makes sure that it is the only one
 _fork_is_watched = False
+#: Libraries whose event loops make their calls in C.
+EVENT_LOOPS_IN_C = ("uvloop", "gevent")
 #: Stands where a call's start would, and says that what follows is the end of the last one begun.
 END = None
 #: Takes the place of the row of a call that is not to be told: it only wrapped another.
@@ -161,6 +163,7 @@ class Recorder:
         seen = sum(len(notes) for *_, notes in self.threads)
         try:
             self.guarded(self.descriptors.ask_all)
+            self.guarded(self.name_what_is_unseen)
         finally:
             self.stop()
         if sum(len(notes) for *_, notes in self.threads) != seen:
@@ -169,6 +172,18 @@ class Recorder:
                 "is not in the log."
             )
         freeze(self)
+
+    def name_what_is_unseen(self):
+        """Keep evidence of calls that no stand-in can have seen."""
+        evidence = self.descriptors.evidence
+        for module, attribute, call in self.places.held_elsewhere(
+            self.descriptors.is_learners, self.namespace
+        ):
+            details = {"module": module, "attribute": attribute, "call": call}
+            evidence.append(("bound before", None, details))
+        for library in EVENT_LOOPS_IN_C:
+            if library in sys.modules:
+                evidence.append(("event loop in C", None, {"library": library}))
 
     def stop(self):
         """Put every original back, even if Ctrl-C comes meanwhile: then a second time finishes
@@ -192,6 +207,7 @@ class Recorder:
         if row.subject == "new":
             given = row.number_given and row.number_given(row.arguments(args, kwargs))
             if given is not None:
+                self.places.replace_more(stand_in_for)  # it may be the first of a module's own kind
                 return descriptors.wrapped(args[0], given, frame)
             return -1 if descriptors.is_programs(frame) else None
         if row.subject == "many":
@@ -285,7 +301,7 @@ class Recorder:
         notes = self.here.notes
         begun = [n for n, note in enumerate(notes) if note.__class__ is Syscall]
         at = next(n for n in reversed(begun) if notes[n].wraps)
-        if any(notes[n + 1] == index for n in begun if n > at):
+        if any(notes[n].moves and notes[n + 1] == index for n in begun if n > at):
             notes[at] = DROPPED
 
     def last_names(self, most) -> list:

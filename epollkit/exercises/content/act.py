@@ -17,33 +17,46 @@ IN, HUP = masks.IN, masks.HUP
 
 def why_goodbye(mask):
     if mask == IN:
-        return "The other way of the connection is open still: it is half-closed, and the end can be read."
+        return (
+            "Only one direction is shut down, the connection is half-closed: the end can be read, and the "
+            "other direction is still open."
+        )
     if mask == IN | HUP:
-        return "Both ways are dead, and the end can be read."
-    return (
-        "The only way there was is dead, and nothing is left to read."
-        if mask == HUP
-        else "Nothing has ended here."
-    )
+        return "Both directions are shut down, and the end can be read."
+    if mask == HUP:
+        return "The only direction there was is dead, and there is nothing to read."
+    return "Nothing has ended here."
 
 
 def why_last_words(mask):
     if mask == IN | HUP:
-        return "Both are the case: bytes are left, and nobody will ever add to them. One event tells both."
-    return (
-        "Nothing is left to read, and the writer has gone."
-        if mask == HUP
-        else "The writer is still there."
-    )
+        return (
+            "Both conditions hold: bytes are left, and nobody will ever add to them. One pair reports "
+            "both, and no second one will come just for the close."
+        )
+    if mask == HUP:
+        return "Nothing is left to read, and the writer has gone."
+    return "The writer is still there."
+
+
+def why_elif(outcome):
+    if outcome == "b'' for ever":
+        return (
+            "On TCP a close is IN and no HUP. So the first branch runs each time, reads b'', and nobody "
+            "looks at it: the end stays readable, and poll never sleeps again."
+        )
+    if outcome == "closed":
+        return "HUP came without IN once everything was read, so the second branch ran."
+    return "This stream has not ended."
 
 
 QUESTIONS = (
     Question(
-        "goodbye-of-a-pair",
-        "The other end of a `socketpair` closes. You have asked for `EPOLLIN`. What does `poll` "
+        id="goodbye-of-a-pair",
+        text="The other end of a `socketpair` closes. You have asked for `EPOLLIN`. What does `poll` "
         "report?",
-        why_goodbye,
-        {
+        why=why_goodbye,
+        choices={
             HUP: "`EPOLLHUP`: it has hung up",
             IN | HUP: "`EPOLLIN` and `EPOLLHUP`",
             IN: "`EPOLLIN`: there is something to read",
@@ -51,14 +64,25 @@ QUESTIONS = (
         },
     ),
     Question(
-        "last-words",
-        "The writer of a pipe writes a parcel and closes its end, both before you ask. What does one "
+        id="last-words",
+        text="The writer of a pipe writes a parcel and closes its end, both before you ask. What does one "
         "`poll` report?",
-        why_last_words,
-        {
+        why=why_last_words,
+        choices={
             IN: "`EPOLLIN`; `EPOLLHUP` comes when you have read",
             HUP: "`EPOLLHUP`: the writer has gone",
-            IN | HUP: "both in one event",
+            IN | HUP: "both in one pair",
+        },
+    ),
+    Question(
+        id="elif-on-tcp",
+        text="A TCP client sends a parcel and closes. `in_then_hup` is called for each report. What does "
+        "it return, call after call?",
+        why=why_elif,
+        choices={
+            "closed": "the parcel, then `closed`: as on the pipe",
+            "silence": "the parcel; then `poll` sleeps",
+            "b'' for ever": "the parcel, then `b''` again and again",
         },
     ),
 )

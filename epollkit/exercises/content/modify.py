@@ -12,15 +12,41 @@ from ..question import Question
 from ..scene import Scene, wait_until_settled
 from ..task import Task
 
+
+def why_armed(count):
+    if count == "thousands":
+        return (
+            "There was room to write all the time, so OUT held all the time, and no poll slept. The other "
+            "epoll in the picture asks for IN only: its one poll is asleep."
+        )
+    if count == "one":
+        return "It held for one poll only."
+    return "Nothing that was asked for held: poll slept."
+
+
+def why_unregistered(outcome):
+    if outcome == "the data":
+        return "The entry is gone, the stream is not: unregister closes nothing."
+    if outcome == "the end":
+        return "Nothing was left in the stream, and nobody writes any more."
+    return "The number is not open any more: somebody had closed it."
+
+
+def why_sleepers(count):
+    if count == 2:
+        return (
+            "The socket was still readable after the first thread had been told, because nobody had read. "
+            "Level-triggered, that is reported to whoever asks: both threads are back, for one byte."
+        )
+    return "One was told, and then there was nothing left to report."
+
+
 QUESTIONS = (
     Question(
         id="always-armed",
-        text="An idle socket is registered for `EPOLLIN` and `EPOLLOUT`. Nobody sends anything. How many events does `poll` "
-        "report within a fifth of a second?",
-        why=lambda times: {
-            "thousands": "There was room to write all the time, so OUT was the case all the time: no poll slept.",
-            "one": "It was the case for one poll only.",
-        }.get(times, "Nothing that was asked for was the case: poll slept."),
+        text="An idle socket is registered for `EPOLLIN` and `EPOLLOUT`. Nobody sends anything. How many "
+        "events does `poll` report within a fifth of a second?",
+        why=why_armed,
         choices={
             "none": "none: nothing happens",
             "one": "one: there is room to write",
@@ -29,16 +55,21 @@ QUESTIONS = (
     ),
     Question(
         id="after-unregister",
-        text="A parcel lies in the pipe. You call `ep.unregister(r)`, then `os.read(r, 64)`. What does the read give?",
-        why=lambda found: {
-            "the data": "The entry is gone, the stream is not.",
-            "the end": "Nothing was left in the stream, and nobody writes any more.",
-        }.get(found, "The number stood for nothing: somebody had closed it."),
+        text="A parcel waits in the socket `b`. You call `ep.unregister(b)`, then `b.recv(64)`. What "
+        "does that give?",
+        why=why_unregistered,
         choices={
-            "EBADF": "an error: `r` is not open any more (EBADF)",
+            "EBADF": "an error: `b` is not open any more (EBADF)",
             "the data": "the parcel",
             "the end": "`b''`",
         },
+    ),
+    Question(
+        id="two-sleepers",
+        text="Two threads sleep in `poll` on one epoll. One byte comes, and nobody reads it. How many of "
+        "the two return?",
+        why=why_sleepers,
+        choices={1: "one: it was one byte", 2: "both"},
     ),
 )
 

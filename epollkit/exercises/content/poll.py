@@ -10,29 +10,54 @@ from ..question import Question
 from ..scene import Scene, is_empty, wait_until_settled
 from ..task import Task
 
+
+def why_tapped(outcome):
+    if outcome == "slept on":
+        return (
+            "The handler ran, and returned. Python then called epoll_wait again with the time that was "
+            "left: PEP 475. The bar is hatched to its end, and ends with time being up."
+        )
+    if outcome == "raised":
+        return "The handler raised, and what it raised came out of poll: so does KeyboardInterrupt."
+    return "Something that was asked for held: poll returned because of that, not because of the signal."
+
+
 QUESTIONS = (
     Question(
         id="three-times-one",
-        text="A byte lies in the pipe, and nobody reads it. You call `poll(1)` three times. How long does that take?",
+        text="There is a byte in the pipe, and nobody reads it. You call `poll(1)` three times. How long "
+        "does that take?",
         why=lambda seconds: (
-            "The timeout bounds the waiting, and the byte was there each time: nothing to wait for."
+            "The byte was there each time, so there was nothing to wait for: the timeout is only an upper "
+            "limit."
             if not seconds
             else "Nothing was ready, so each call waited until its time was up."
         ),
         choices={0: "no time at all", 1: "about one second", 3: "about three seconds"},
     ),
     Question(
+        id="tapped",
+        text="Your program sleeps in `poll(0.3)`. At once a signal comes; its handler notes that and "
+        "returns. Nothing that you asked for happens. What does `poll` do?",
+        why=why_tapped,
+        choices={
+            "came back": "it returns an empty list at once",
+            "raised": "it raises `InterruptedError` at once",
+            "slept on": "it sleeps on until its 0.3 seconds are up",
+        },
+    ),
+    Question(
         id="two-at-a-time",
-        text="Five pipes are ready. You call `poll(0, maxevents=2)` three times, and read nothing. How many different pipes "
-        "are reported, all in all?",
+        text="Five sockets are readable. You call `poll(0, maxevents=2)` three times, and read nothing. "
+        "How many different sockets are reported, all in all?",
         why=lambda count: (
-            "Those that were reported go to the end of the queue, so the next call reports others."
+            "What was reported goes to the end of the ready list, so the next call reports others."
             if count > 2
             else "No more than that were ready."
         ),
         choices={
             2: "two, the same ones each time",
-            5: "all five: each time others",
+            5: "all five: different ones each time",
             4: "four: the third call begins again with the first two",
         },
     ),

@@ -4,7 +4,10 @@ import errno
 import os
 import select
 import socket
+import threading
 import time
+
+from epollkit import linux
 
 
 def always_armed(mask=select.EPOLLIN | select.EPOLLOUT):
@@ -35,6 +38,28 @@ def after_unregister(is_closed=False, data=b"parcel"):
             os.close(r)
 
 
+def two_sleepers(mask=select.EPOLLIN):
+    """Let two threads sleep in poll on one epoll; count those that one byte brings back."""
+    a, b = socket.socketpair()
+    returned = []
+    with a, b, select.epoll() as ep:
+        ep.register(b, mask)
+        threads = [threading.Thread(target=lambda: returned.append(ep.poll())) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+            linux.wait_until_asleep(thread, ep)
+        a.send(b"!")
+        while mask == select.EPOLLIN and len(returned) < 2:
+            pass
+        while not returned:
+            pass
+        count = sum(not linux.is_asleep(thread, ep) for thread in threads)
+        ep.modify(b, select.EPOLLIN)  # wakes whoever sleeps on
+        for thread in threads:
+            thread.join()
+    return count
+
+
 RUNS = {
     "always-armed": [
         always_armed,
@@ -46,4 +71,5 @@ RUNS = {
         lambda: after_unregister(is_closed=True),
         lambda: after_unregister(data=b""),
     ],
+    "two-sleepers": [two_sleepers, lambda: two_sleepers(select.EPOLLIN | select.EPOLLONESHOT)],
 }

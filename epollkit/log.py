@@ -276,8 +276,8 @@ class Log(Sequence):
     # what the account asks of a call, by its index
 
     def raw_events(self, i):
-        result = self._columns["result"][i]
-        return result if result and CALLS[self._columns["name"][i]].waits else ()
+        """What a poll returned, as pairs (stream index or −1, event mask)."""
+        return self.poll_events.events.get(i, ())
 
     def may_sleep(self, i):
         return self._columns["may_sleep"][i]
@@ -328,16 +328,27 @@ class Log(Sequence):
     # what follows from the calls, worked out once
 
     def forget(self):
-        """Forget what was worked out: the log has changed since."""
-        for name in ("traffic", "asleep", "steps", "flows", "flows_by_step"):
-            vars(self).pop(name, None)
+        """Forget what was worked out, because the calls have changed."""
+        for name, value in vars(Log).items():
+            if isinstance(value, cached_property):
+                vars(self).pop(name, None)
 
     @cached_property
     def traffic(self):
         """The calls by the direction of the channel that they concern."""
-        from .analysis.traffic import sort_calls
+        from .analysis.traffic import Traffic
 
-        return sort_calls(self)
+        return Traffic(self)
+
+    @cached_property
+    def poll_events(self):
+        """What each poll returned, as streams, and what of that is in doubt:
+
+        see `analysis.interest.Resolver`.
+        """
+        from .analysis.interest import Resolver
+
+        return Resolver(self)
 
     @cached_property
     def asleep(self) -> bytearray:
@@ -350,25 +361,34 @@ class Log(Sequence):
     def steps(self):
         """Where each call began and ended, in steps, and how many there are:
 
-        see `account.slots`.
+        see `analysis.steps.find_steps`.
         """
-        from .analysis.buffers import slots
+        from .analysis.steps import find_steps
 
-        return slots(self)
+        return find_steps(self)
 
     @cached_property
+    def entries_of(self):
+        """The entries of each interest list, by the description of its epoll."""
+        from .analysis.interest import replay
+
+        return replay(self)
+
+    @cached_property
+    def _accounts(self):
+        from .analysis.buffers import keep_accounts
+
+        return keep_accounts(self)
+
+    @property
     def flows(self):
         """The account of each direction of each channel; positions are times."""
-        from .analysis.buffers import flows_by_time
+        return self._accounts[0]
 
-        return flows_by_time(self)
-
-    @cached_property
+    @property
     def flows_by_step(self):
         """The account of each direction of each channel; positions are steps."""
-        from .analysis.buffers import flows_by_step
-
-        return flows_by_step(self)
+        return self._accounts[1]
 
     def channel_name(self, flow) -> str:
         """Name a flow by its ends, as in ``w → r``."""
@@ -427,6 +447,12 @@ class Log(Sequence):
             f"no stream is called {name!r}; this log knows {', '.join(o.name for o in self.objects)}"
         )
 
+    def entries(self, epoll) -> tuple:
+        """Return all that *epoll* (an object or a name) ever watched: `analysis.interest.Entry`,
+        in the order in which it began.
+        """
+        return self.entries_of.get(self.find(epoll).description, ())
+
     def interest_list(self, epoll, at_ns=None, step=None) -> dict:
         """Replay what *epoll* watched at *at_ns*, or after *step*, counted from 0 (by default at
         the end).
@@ -438,9 +464,12 @@ class Log(Sequence):
         Raises ValueError if *epoll* is none.  *Source:* epoll(7), "Will closing a file descriptor
         cause it to be removed".
         """
-        from .analysis.interest import replay
+        from .analysis.interest import at
 
-        return replay(self, self.find(epoll), at_ns, step)
+        return {
+            (entry.number, self._object(entry.stream)): entry.listed
+            for entry in at(self, self.find(epoll), at_ns, step)
+        }
 
     def limits(self) -> list[str]:
         """Say in words what this recording could not see.

@@ -9,7 +9,7 @@ import json
 from dataclasses import asdict
 
 FORMAT = "epollkit log"
-VERSION = 1
+VERSION = 2
 
 
 def lines(log):

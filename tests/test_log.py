@@ -176,7 +176,7 @@ def test_a_log_of_another_version(log, tmp_path):
     for version in (0, 99, "x", None):
         path.write_text(json.dumps(json.loads(header) | {"version": version}) + "\n" + rest)
         with pytest.raises(
-            ValueError, match=f"of version {version}, this epollkit reads version 1"
+            ValueError, match=f"of version {version}, this epollkit reads version 2"
         ):
             epollkit.Log.load(path)
     with pytest.raises(FileNotFoundError):

@@ -11,10 +11,9 @@ Facts about the kernel
 What we do about them
 ---------------------
 The level is kept by account: plus what a write returned, minus what a read returned.  Calls count
-in the order of their *steps*: a call that did not sleep has one step, where it started; a sleeper
-has a second one, where it came back.  Bytes enter at the return of the write, or when a later step
-needs them, if that is earlier.  What the kernel said when it was asked corrects the account only
-where no order of the calls can explain it; that is written down as moved elsewhere.
+in the order of their *steps* (see `steps`).  Bytes enter at the return of the write, or when a
+later step needs them, if that is earlier.  What the kernel said when it was asked corrects the
+account only where no order of the calls can explain it; that is written down as moved elsewhere.
 
 All functions take a log and compute; nothing here asks the operating system.  A *position* is a
 time in nanoseconds or a step, so that a picture of steps is the same on every run whose order the
@@ -22,10 +21,11 @@ program fixes.
 """
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from operator import itemgetter
 
+from .. import masks
 from ..syscalls import STILL_IN_CALL
 
 
@@ -53,137 +53,120 @@ class Flow:
     written: int = 0
     read: int = 0
 
+    def placed(self, positions) -> "Flow":
+        """Return the same account, its entries at *positions* instead of their places in it."""
+        return replace(
+            self,
+            **{
+                name: [(positions[entry[0]], *entry[1:]) for entry in getattr(self, name)]
+                for name in ("points", "buffer_events", "elsewhere", "endings", "discarded")
+            },
+        )
+
     def level(self, position) -> int:
         """Return the level just after *position*."""
         at = bisect_right(self.points, position, key=lambda point: point[0])
         return self.points[at - 1][1] if at else self.start_level
 
 
-def slots(log):
-    """Give each call a step: one for its start, and one for the return of a sleeper if others
-    started meanwhile.
+def keep_accounts(log) -> tuple[list[Flow], list[Flow]]:
+    """Keep the account of each flow of a log, twice: with times, and with steps, for positions.
 
-    Returns (start, end, count): two lists of steps, and how many steps there are.  A call that
-    needs no step of its own to return ends in the step in which it began; one that is still in the
-    call ends at *count*.
+    It is the same account: what happened, in the order of the steps.
     """
-    columns = log.columns()
-    starts, ends = columns["start_ns"], columns["end_ns"]
-    returns = sorted(
-        (
-            (ends[call], call)
-            for call, asleep in enumerate(log.asleep)
-            if asleep and call + 1 < len(starts) and ends[call] > starts[call + 1]
-        ),
-        reverse=True,
-    )
-    start, end, step = [], [], 0
-    for time in starts:
-        while returns and returns[-1][0] <= time:
-            end[returns.pop()[1]] = step
-            step += 1
-        start.append(step)
-        end.append(step)
-        step += 1
-    for _, call in reversed(returns):
-        end[call] = step
-        step += 1
-    for call, time in enumerate(ends):
-        if time == STILL_IN_CALL:
-            end[call] = step
-    return start, end, step
+    accounts = [_Account(log, calls) for calls in log.traffic.flows]
+    said_writable = _polls_for_output(log)
+    for account in accounts:
+        account.keep(*log.steps, said_writable.get(account.flow.source, ()))
+    return [account.flow for account in accounts], [account.flow_in_steps for account in accounts]
 
 
-def flows_by_time(log) -> list[Flow]:
-    """Keep the account of a whole log; positions are times."""
-    end = [inf if time == STILL_IN_CALL else time for time in log.columns()["end_ns"]]
-    return _keep(log, log.columns()["start_ns"], end, False)
-
-
-def flows_by_step(log) -> list[Flow]:
-    """Keep the account of a whole log; positions are steps, as `slots` counts them."""
-    start, end, count = log.steps
-    return _keep(log, start, [inf if step == count else step for step in end], True)
-
-
-def _keep(log, start, end, in_steps) -> list[Flow]:
-    first, last, count = log.steps
-    return [
-        _Account(log, one).keep(first, last, count, start, end, in_steps) for one in log.traffic
-    ]
+def _polls_for_output(log) -> dict:
+    """Return {description: the polls that reported OUT of it}."""
+    polls = {}
+    for call, events in log.poll_events.events.items():
+        for stream, mask in events:
+            if mask & masks.OUT and stream >= 0:
+                polls.setdefault(log.objects[stream].description, []).append(call)
+    return polls
 
 
 class _Account:
-    """The account of one flow, kept step by step."""
+    """The account of one flow, kept step by step.
 
-    def __init__(self, log, one):
-        self.log, self.traffic, self.moved = log, one, log.columns()["moved"]
-        self.flow = Flow(one.source, one.sink, one.unit, one.start_level)
-        self.level, self.full, self.closed = one.start_level, False, False
-        self.bias, self.horizon = (
-            0,
-            -inf,
-        )  # what came from elsewhere in all; when the last of the reads so far was back
-        # writes whose time has not come, or never comes → bytes of them that were needed already
+    Each entry of it first holds the place of its cause in the order of things; at the end that is
+    turned into times and into steps.
+    """
+
+    def __init__(self, log, calls):
+        self.log, self.calls, self.moved = log, calls, calls.moved
+        self.flow = Flow(calls.source, calls.sink, calls.unit, calls.start_level)
+        self.level, self.full, self.closed = calls.start_level, False, False
+        #: what came from elsewhere in all
+        self.bias = 0
+        #: when the last of the reads so far was back
+        self.horizon = -inf
+        #: writes whose time has not come, or never comes → bytes of them that were needed already
         self.early = {}
         self.sleeping, self.done, self.first_open = [], set(), 0
 
-    def keep(self, first, last, count, start, end, in_steps):
-        one, asleep, is_counted = self.traffic, self.log.asleep, self.log.is_counted
-        effects = [(last[call], 1, self.read, call, end[call], None) for call in one.reads]
-        for call in one.writes:
-            counted = is_counted(call)
-            if asleep[call] or not counted:
-                effects.append((first[call], 1, self.fall_asleep, call, start[call], None))
-            if counted:
-                effects.append((last[call], 1, self.write, call, end[call], None))
-        effects += [
-            (last[call], 2, self.said_writable, call, end[call], None) for call in one.said_writable
-        ]
-        effects += [
-            (last[call], 3, self.ending, call, end[call], (how, stream))
-            for call, how, stream in one.endings
-        ]
-        for note in one.notes:
-            at = bisect_left(one.starts, note[1])
-            step = first[at] if at < len(first) else count
-            effects.append(
-                (
-                    step,
-                    0,
-                    self.note,
-                    at,
-                    (step if at < len(first) else inf) if in_steps else note[1],
-                    note,
-                )
-            )
+    def keep(self, first, last, count, said_writable):
+        effects = self.effects(first, last, count, said_writable)
         effects.sort(key=itemgetter(0, 1))
-        positions = [effect[4] for effect in effects]
-        for at in range(len(positions) - 2, -1, -1):  # what came before cannot have come later
-            if positions[at] > positions[at + 1]:
-                positions[at] = positions[at + 1]
-        for self.position, (_, _, happen, self.call, _, detail) in zip(
-            positions, effects, strict=True
-        ):
+        for self.at, (_, _, happen, self.call, _, detail) in enumerate(effects):
             happen(self.call, detail)
-        if one.sink is None and self.level and self.log.objects[one.source].kind != "pipe":
-            self.move_elsewhere(
-                -self.level
-            )  # to whoever has the other end: how much of it waits there, nobody here knows
-        return self.flow
+        if self.flow.sink is None and self.level and self.kind_of_source != "pipe":
+            # to whoever has the other end: how much of it waits there, nobody here knows
+            self.move_elsewhere(-self.level)
+        steps = [inf if effect[0] == count else effect[0] for effect in effects]
+        times = [effect[4] for effect in effects]
+        for at in range(len(times) - 2, -1, -1):
+            # make times non-decreasing: the order of steps wins
+            if times[at] > times[at + 1]:
+                times[at] = times[at + 1]
+        self.flow_in_steps = self.flow.placed(steps)
+        self.flow = self.flow.placed(times)
+
+    @property
+    def kind_of_source(self):
+        return self.log.objects[self.flow.source].kind
+
+    def effects(self, first, last, count, said_writable):
+        """List what changes the account: (step, rank within it, method, call, time, detail)."""
+        calls, starts, asleep = self.calls, self.calls.starts, self.log.asleep
+        ends = [inf if time == STILL_IN_CALL else time for time in calls.ends]
+        effects = [(last[call], 1, self.read, call, ends[call], None) for call in calls.reads]
+        for call in calls.writes:
+            counted = self.log.is_counted(call)
+            if asleep[call] or not counted:
+                effects.append((first[call], 1, self.fall_asleep, call, starts[call], None))
+            if counted:
+                effects.append((last[call], 1, self.write, call, ends[call], None))
+        effects += [
+            (last[call], 2, self.said_writable, call, ends[call], None) for call in said_writable
+        ]
+        effects += [
+            (last[call], 3, self.ending, call, ends[call], (how, stream))
+            for call, how, stream in calls.endings
+        ]
+        for note in calls.notes:
+            at = bisect_left(starts, note[1])
+            step = first[at] if at < len(first) else count
+            effects.append((step, 0, self.note, at, note[1], note))
+        return effects
 
     def change(self, amount):
         if not amount:
             return
         before, self.level = self.level, self.level + amount
-        self.flow.points.append((self.position, self.level, self.call))
+        self.flow.points.append((self.at, self.level, self.call))
         if before == 0:
             self.happened("non-empty")
         elif self.level == 0:
             self.happened("empty")
 
     def happened(self, what):
-        self.flow.buffer_events.append((self.position, what, self.call))
+        self.flow.buffer_events.append((self.at, what, self.call))
 
     def becomes_full(self, full):
         if full != self.full:
@@ -191,7 +174,7 @@ class _Account:
             self.happened("full" if full else "non-full")
 
     def move_elsewhere(self, amount):
-        self.flow.elsewhere.append((self.position, amount, self.call))
+        self.flow.elsewhere.append((self.at, amount, self.call))
         self.bias += amount
         self.change(amount)
 
@@ -204,10 +187,10 @@ class _Account:
         if moved and self.full:
             self.becomes_full(False)
         if self.closed and moved > early:
-            self.flow.discarded.append((self.position, moved - early, call))
+            self.flow.discarded.append((self.at, moved - early, call))
         elif not self.closed:
             self.change(moved - early)
-        if call in self.traffic.cut_short:
+        if call in self.calls.cut_short:
             self.becomes_full(True)
 
     def fall_asleep(self, call, _):
@@ -215,17 +198,17 @@ class _Account:
         if self.closed:
             return
         self.sleeping.append(call)
-        ended = self.traffic.ends[call]
-        notes = self.traffic.notes  # in the order of their ends
+        ended = self.calls.ends[call]
+        notes = self.calls.notes  # in the order of their ends
         for at in range(
-            bisect_right(notes, self.traffic.starts[call], key=itemgetter(1)), len(notes)
+            bisect_right(notes, self.calls.starts[call], key=itemgetter(1)), len(notes)
         ):
             since, until, waiting, _ = notes[at]
-            if since > self.traffic.starts[call]:
+            if since > self.calls.starts[call]:
                 if ended == STILL_IN_CALL or until < ended:
                     self.pull(waiting - self.level, [call])
                 break
-        if self.log.asleep[call] or call in self.traffic.cut_short:
+        if self.log.asleep[call] or call in self.calls.cut_short:
             self.becomes_full(True)
 
     def pull(self, wanted, calls) -> int:
@@ -235,7 +218,7 @@ class _Account:
         """
         taken = 0
         for call in calls:
-            part = min(wanted - taken, self.traffic.log.wanted(call) - self.early.get(call, 0))
+            part = min(wanted - taken, self.log.wanted(call) - self.early.get(call, 0))
             if part > 0:
                 taken += part
                 self.early[call] = self.early.get(call, 0) + part
@@ -248,7 +231,7 @@ class _Account:
         """Yield the writes that count later, and yet can have been before the end of the reads
         so far.
         """
-        writes, starts = self.traffic.writes, self.traffic.starts
+        writes, starts = self.calls.writes, self.calls.starts
         while self.first_open < len(writes) and writes[self.first_open] in self.done:
             self.first_open += 1
         for at in range(self.first_open, len(writes)):
@@ -258,7 +241,7 @@ class _Account:
                 yield writes[at]
 
     def read(self, call, _):
-        amount, ended = self.moved[call], self.traffic.ends[call]
+        amount, ended = self.moved[call], self.calls.ends[call]
         self.flow.read += amount
         if ended > self.horizon:
             self.horizon = ended
@@ -270,8 +253,8 @@ class _Account:
 
     def note(self, _, note):
         since, until, waiting, _ = note
-        least = self.traffic.least(since, until) + self.bias
-        most = self.traffic.most(since, until) + self.bias
+        least = self.calls.least(since, until) + self.bias
+        most = self.calls.most(since, until) + self.bias
         if self.closed:
             return
         if waiting > most:
@@ -286,10 +269,10 @@ class _Account:
 
     def ending(self, call, how):
         what, stream = how
-        self.flow.endings.append((self.position, what, stream, call))
+        self.flow.endings.append((self.at, what, stream, call))
         if what == "closed" and self.log.objects[stream].description == self.flow.sink:
             self.closed = True
             if self.level:
-                self.flow.discarded.append((self.position, self.level, call))
-                self.flow.points.append((self.position, 0, call))
+                self.flow.discarded.append((self.at, self.level, call))
+                self.flow.points.append((self.at, 0, call))
                 self.level = 0

@@ -18,14 +18,12 @@ call is worked out once.  If that fails for a call, its row says so, and the oth
 import sys
 import threading
 import time
-from bisect import bisect_right
 from operator import index as as_number
 from operator import itemgetter
 
 from .. import linux
 from ..log import COLUMNS, Stream, Thread
 from ..syscalls import (
-    CALLS,
     EAGAIN,
     EINPROGRESS,
     MSG_DONTWAIT,
@@ -62,7 +60,6 @@ def freeze(recorder):
                 f"epollkit could not make sense of call {number + 1}, {call[1].name} "
                 f"({type(error).__name__}: {error})."
             )
-    resolve_events(columns, everything, before)
     for name, values in columns.lists.items():
         log.columns()[name].extend(values)
     log.awake_at_the_end = {number for number, call in enumerate(calls) if call in awake}
@@ -409,66 +406,3 @@ def name_all(descriptors) -> dict:
         uses[unique] = 1
         names[each.index] = unique
     return names
-
-
-def resolve_events(columns, descriptors, before):
-    """Tell for each event of a poll which stream its number meant."""
-    lists, registered, gone = columns.lists, {}, gone_at(descriptors)
-    for call, (name, epoll, error) in enumerate(
-        zip(lists["name"], lists["epoll"], lists["error"], strict=True)
-    ):
-        row = CALLS[name]
-        if row.registers and error is None and lists["arguments"][call]:
-            key = (
-                descriptors[epoll].description if epoll >= 0 else -1,
-                lists["arguments"][call][0],
-            )
-            entry = (lists["start_ns"][call], lists["stream"][call], not row.unregisters)
-            registered.setdefault(key, []).append(entry)
-    for call, (name, epoll, events) in enumerate(
-        zip(lists["name"], lists["epoll"], lists["result"], strict=True)
-    ):
-        if CALLS[name].waits and events:
-            key = descriptors[epoll].description if epoll >= 0 else -1
-            lists["result"][call] = tuple(
-                (
-                    meant(
-                        number,
-                        registered.get((key, number), ()),
-                        lists["end_ns"][call],
-                        before,
-                        gone,
-                    ),
-                    mask,
-                )
-                for number, mask in events
-            )
-
-
-def gone_at(descriptors):
-    """Tell when each stream was gone, with the last number of its open file description."""
-    same = {}
-    for each in descriptors:
-        same.setdefault(each.description, []).append(each)
-    return {
-        each.index: max(end.closed_ns for end in group)
-        for group in same.values()
-        if all(end.closed_ns is not None and not end.held_elsewhere for end in group)
-        for each in group
-    }
-
-
-def meant(number, registrations, until, before, gone):
-    """Find the stream that *number* meant to an epoll when its poll came back, −1 for unknown.
-
-    That is the one registered last, unless it was unregistered or is gone: then it is a ghost from
-    before.
-    """
-    over = set()
-    for at in range(bisect_right(registrations, until, key=itemgetter(0)) - 1, -1, -1):
-        _, stream, registers = registrations[at]
-        if not registers:
-            over.add(stream)
-        elif stream not in over and not gone.get(stream, until) < until:
-            return stream
-    return before.get(number, -1)

@@ -26,6 +26,7 @@ where arguments are wrong; then the original call is the one that complains.
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import NamedTuple
 
 from . import linux
@@ -241,6 +242,8 @@ def read_once(args, kwargs):
 
 # What to keep of arguments.
 
+keep_second = itemgetter(1)
+
 
 def head(data):
     """Keep what a log keeps of some bytes: all of up to 32, else the length and the first 32."""
@@ -263,10 +266,6 @@ def heads(parts, limit=None):
         start += first[: HEAD - len(start)]
     length = length if limit is None else limit
     return start[:length] if length <= HEAD else (length, start)
-
-
-def keep_second(args):
-    return args[1]
 
 
 def keep_first(args):

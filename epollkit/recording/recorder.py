@@ -42,6 +42,7 @@ from .places import EpollType, Place, Places
 
 #: Who records now.  Stand-ins ask.
 _session = None
+_getframe = sys._getframe
 _beginning = threading.Lock()  # held while a block makes sure that it is the only one
 _fork_is_watched = False
 #: Libraries whose event loops make their calls in C.
@@ -296,12 +297,14 @@ class Recorder:
         note((END, end, Failure(type(error).__name__, message, errno or 0, known)))
         self.writing.pop(self.here.number, None)
 
-    def drop_wrapper(self, index):
+    def drop_wrapper(self, number):
         """Forget a call that ended in another one of the table, on the same stream."""
-        notes = self.here.notes
+        notes, index = getattr(self.here, "notes", []), self.by_number.get(number)
         begun = [n for n, note in enumerate(notes) if note.__class__ is Syscall]
-        at = next(n for n in reversed(begun) if notes[n].wraps)
-        if any(notes[n].moves and notes[n + 1] == index for n in begun if n > at):
+        at = next((n for n in reversed(begun) if notes[n].wraps), None)
+        if at is not None and any(
+            notes[n].moves and notes[n + 1] == index for n in begun if n > at
+        ):
             notes[at] = DROPPED
 
     def last_names(self, most) -> list:
@@ -325,6 +328,7 @@ def stand_in_for(row, original, is_function):
     if row.silent:
         return silent_stand_in(row, original)
     is_known, number_of = row.subject not in ("new", "many"), NUMBERS.get(row.subject)
+    prepare = row.prepare
 
     def function(_, *args, **kwargs):
         __tracebackhide__ = True
@@ -350,9 +354,19 @@ def stand_in_for(row, original, is_function):
             index = look_up(session, row, args, kwargs)
         if index is None:
             return original(*args, **kwargs)
+        if prepare is not None:
+            args, kwargs = prepare(args, kwargs)
         return record_call(session, row, original, index, args, kwargs)
 
-    stand_in = function if is_function else method
+    def wrapper(*args, **kwargs):
+        __tracebackhide__ = True
+        try:
+            return method(*args, **kwargs)
+        finally:
+            if _session is not None:
+                _session.guarded(_session.drop_wrapper, number_of(args[0]))
+
+    stand_in = function if is_function else wrapper if row.wraps else method
     stand_in.__name__ = stand_in.__qualname__ = row.attribute
     stand_in.__doc__ = getattr(original, "__doc__", None)
     return MethodType(stand_in, Place(row.owner)) if is_function else stand_in
@@ -369,9 +383,15 @@ def make_epoll(*args, **kwargs):
         if session is not None and session.guarded(
             session.look_up, row, args, kwargs, calling_frame(3)
         ):
-            note = begin(session, row, -1, (None, *args), kwargs)
-            session.failed(note, row, -1, args, kwargs, error)
+            record_call(session, row, _raise(error), -1, (None, *args), kwargs)
         raise
+
+
+def _raise(error):
+    def fail(*args, **kwargs):
+        raise error
+
+    return fail
 
 
 def silent_stand_in(row, original):
@@ -394,7 +414,7 @@ def look_up(session, row, args, kwargs):
 def calling_frame(depth):
     """Return the frame that many calls up; None where C code made the call."""
     try:
-        return sys._getframe(depth)
+        return _getframe(depth)
     except ValueError:
         return None
 
@@ -402,9 +422,31 @@ def calling_frame(depth):
 def record_call(session, row, original, index, args, kwargs):
     """Make a call, and note it: where it was made and with what, and what came back."""
     __tracebackhide__ = True
-    if row.prepare is not None:
-        args, kwargs = row.prepare(args, kwargs)
-    note = begin(session, row, index, args, kwargs)
+    try:
+        note = session.here.note
+    except AttributeError:
+        note = session.enter_thread()
+    if session.is_careful:
+        session.before(row, index)
+    try:
+        frame = _getframe(2)
+        code = frame.f_code
+        if code.co_filename in session.learners:
+            lasti = frame.f_lasti
+        else:
+            code, lasti = session.descriptors.line(frame)
+        del frame
+    except ValueError:  # called by C code alone: no Python stands above it
+        code = lasti = None
+    kept, keep = NONE, row.keep
+    if keep is not None:
+        try:
+            kept = keep(row.arguments(args, kwargs) if kwargs else args)
+        except Exception:
+            pass  # the arguments are wrong: the call itself says so
+    if row.also is not None:
+        kept = session.others(row, args, calling_frame(2)), kept
+    note((row, index, code, lasti, kept, session.clock()))
     try:
         result = original(*args, **kwargs)
         end = session.clock()
@@ -422,40 +464,7 @@ def record_call(session, row, original, index, args, kwargs):
     note((END, end, known))
     if session.is_crowded:
         session.writing.pop(session.here.number, None)
-    if row.wraps:
-        session.guarded(session.drop_wrapper, index)
     return result
-
-
-def begin(session, row, index, args, kwargs):
-    """Note how a call begins.  Returns how to note the rest."""
-    here = session.here
-    try:
-        note = here.note
-    except AttributeError:
-        note = session.enter_thread()
-    if session.is_careful:
-        session.before(row, index)
-    try:
-        frame = sys._getframe(3)
-        code = frame.f_code
-        if code.co_filename in session.learners:
-            lasti = frame.f_lasti
-        else:
-            code, lasti = session.descriptors.line(frame)
-        del frame
-    except ValueError:  # called by C code alone: no Python stands above it
-        code = lasti = None
-    kept, keep = NONE, row.keep
-    if keep is not None:
-        try:
-            kept = keep(row.arguments(args, kwargs) if kwargs else args)
-        except Exception:
-            pass  # the arguments are wrong: the call itself says so
-    if row.also is not None:
-        kept = session.others(row, args, calling_frame(3)), kept
-    note((row, index, code, lasti, kept, session.clock()))
-    return note
 
 
 def pack(events):

@@ -22,7 +22,7 @@ from operator import index as as_number
 from operator import itemgetter
 
 from .. import linux
-from ..log import COLUMNS, Stream, Thread
+from ..log import Stream, Thread
 from ..syscalls import (
     EAGAIN,
     EINPROGRESS,
@@ -50,16 +50,8 @@ def freeze(recorder):
     calls, awake = collect(recorder)
     names, sources = name_all(everything), Sources()
     before = {each.number: each.index for each in reversed(everything) if each.opened_ns is None}
-    columns = Columns(everything, sources)
-    for number, call in enumerate(calls):
-        try:
-            columns.add(*call)
-        except Exception as error:  # what is lost is this call's meaning, not the recording
-            columns.complete(number, call)
-            recorder.remarks.append(
-                f"epollkit could not make sense of call {number + 1}, {call[1].name} "
-                f"({type(error).__name__}: {error})."
-            )
+    columns = Columns(calls, everything, sources)
+    columns.fill(recorder.remarks)
     for name, values in columns.lists.items():
         log.columns()[name].extend(values)
     log.awake_at_the_end = {number for number, call in enumerate(calls) if call in awake}
@@ -176,24 +168,98 @@ def is_awake(recorder, native, call):
 
 
 class Columns:
-    """The columns of a log, filled call by call."""
+    """The columns of a log: what is known of a call at once, and then what it means."""
 
-    def __init__(self, descriptors, sources):
-        self.descriptors, self.sources = descriptors, sources
-        self.lists = {name: [] for name in COLUMNS}
-        self.appends = [self.lists[name].append for name in COLUMNS]
+    def __init__(self, calls, descriptors, sources):
+        count = len(calls)
+        threads, rows, indices, codes, starts, lastis, kept, ends, results = (
+            map(list, zip(*calls, strict=True)) if calls else ([] for _ in range(9))
+        )
+        self.descriptors, self.rows, self.kept, self.results = descriptors, rows, kept, results
+        places = list(zip(map(id, codes), lastis, strict=True))
+        lines = {
+            place: -1 if code is None else sources.line(code, place[1])
+            for place, code in dict(zip(places, codes, strict=True)).items()
+        }
+        self.lists = {
+            "name": [row.name for row in rows],
+            "thread": threads,
+            "start_ns": starts,
+            "end_ns": ends,
+            "stream": indices,
+            "epoll": [-1] * count,
+            "also": [()] * count,
+            "arguments": [()] * count,
+            "result": [None] * count,
+            "error": [None] * count,
+            "errno": [0] * count,
+            "may_sleep": [0] * count,
+            "line": list(map(lines.__getitem__, places)),
+            "moved": [0] * count,
+        }
         #: index → the call that made it, and the call that closed it
         self.opened_by, self.closed_by = {}, {}
-        #: (code, lasti) → the number of the line
-        self.lines = {}
         #: the sockets that have connected: asked again, they tell of the same connection
         self.connected = set()
         #: for each row: what was kept → plain arguments
-        self.plain = {}
-        self.count = 0
+        self.plain = {row: {} for row in set(rows)}
+        #: (row, index) → may such a call sleep?  Only where that never changes, and the amount that
+        #: a call moved is what it returned.
+        self.steady = {}
 
-    def add(self, thread, row, index, code, start, lasti, kept, end, result):
-        """Add a call."""
+    def fill(self, remarks):
+        """Work out what each call means.  What makes no sense is named in *remarks*."""
+        for call, row in enumerate(self.rows):
+            try:
+                self.understand_plain(call, row) or self.understand(call, row)
+            except Exception as error:  # this call's meaning is lost, not the recording
+                remarks.append(
+                    f"epollkit could not make sense of call {call + 1}, {row.name} "
+                    f"({type(error).__name__}: {error})."
+                )
+
+    def understand_plain(self, call, row) -> bool:
+        """Work out a call of the most frequent sort: one that moved some bytes, on a stream about
+        which nothing changes.  Returns whether it was one.
+        """
+        lists, result = self.lists, self.results[call]
+        index, kind = lists["stream"][call], result.__class__
+        if (kind is not bytes and kind is not int) or lists["end_ns"][call] < 0:
+            return False
+        try:
+            may = self.steady[row, index]
+        except KeyError:
+            may = self.steady[row, index] = self.is_steady(row, index)
+        kept = self.kept[call]
+        if may is None or kept.__class__ is Several:
+            return False
+        try:
+            arguments = self.plain[row][kept.__class__, kept]
+        except KeyError:
+            arguments = self.arguments(row, kept)
+        lists["may_sleep"][call], lists["arguments"][call] = may, arguments
+        lists["result"][call] = result
+        lists["moved"][call] = len(result) if kind is bytes else result
+        return True
+
+    def is_steady(self, row, index):
+        """Return whether a call of *row* on *index* may sleep, if that is the same all the time and
+        what it returns is all there is to know; else None.
+        """
+        plain = (
+            row.moves and row.amount == "result" and not (row.also or row.makes or row.registers)
+        )
+        if not plain or index < 0:
+            return None
+        descriptor = self.descriptors[index]
+        if descriptor.timeouts or descriptor.kind == "eventfd" or row.connects:
+            return None
+        return may_sleep(row, descriptor, 0, ())
+
+    def understand(self, call, row):
+        """Work out what a call means."""
+        lists, kept, result = self.lists, self.kept[call], self.results[call]
+        index, start, end = (lists[name][call] for name in ("stream", "start_ns", "end_ns"))
         also, errno, error = (), 0, None
         if row.also is not None:
             also, kept = kept
@@ -202,10 +268,12 @@ class Columns:
             if result.type == "TypeError":
                 kept = NONE  # whatever they were, they were no arguments for this call
             result = known if row.registers else None
+        lists["also"][call], lists["error"][call], lists["errno"][call] = also, error, errno
         arguments = self.arguments(row, kept)
         stream, epoll, sleeps, moved = index, -1, False, 0
         if row.is_of_epoll:
             stream, epoll = -1, index
+            lists["stream"][call], lists["epoll"][call] = stream, epoll
         if row.registers:
             stream, arguments, result = self.registration(arguments, result)
         elif row.waits:
@@ -221,62 +289,17 @@ class Columns:
                 moved = 0 if is_known else moved  # asked again; or it timed out
                 self.connected.add(index)
         if row.makes and result is not None:
-            stream, epoll, result = self.made(row, index, stream, epoll, result)
+            stream, epoll, result = self.made(call, row, index, stream, epoll, result)
         elif row.closes and result:
-            self.closed_by.update(dict.fromkeys(result, self.count))
+            self.closed_by.update(dict.fromkeys(result, call))
             result = None
-        for append, value in zip(
-            self.appends,
-            (
-                row.name,
-                thread,
-                start,
-                end,
-                stream,
-                epoll,
-                also,
-                arguments,
-                result,
-                error,
-                errno,
-                sleeps,
-                self.line(code, lasti),
-                moved,
-            ),
-            strict=True,
-        ):
-            append(value)
-        self.count += 1
-
-    def complete(self, number, call):
-        """Add a call of which something made no sense, as far as it does."""
-        thread, row, index, code, start, lasti, _, end, _ = call
-        for name, values in self.lists.items():
-            del values[number:]
-            nothing = {"stream": -1, "epoll": -1, "also": (), "arguments": (), "moved": 0}
-            values.append(
-                {
-                    "name": row.name,
-                    "thread": thread,
-                    "start_ns": start,
-                    "end_ns": end,
-                    "stream": -1 if row.is_of_epoll else index,
-                    "line": self.line(code, lasti),
-                    "errno": 0,
-                    "may_sleep": False,
-                }.get(name, nothing.get(name))
-            )
-        self.count = number + 1
-
-    def line(self, code, lasti):
-        place = id(code), lasti
-        if place not in self.lines:
-            self.lines[place] = -1 if code is None else self.sources.line(code, lasti)
-        return self.lines[place]
+        lists["stream"][call], lists["epoll"][call] = stream, epoll
+        lists["arguments"][call], lists["result"][call] = arguments, result
+        lists["may_sleep"][call], lists["moved"][call] = sleeps, moved
 
     def arguments(self, row, kept):
         """Make plain data of what was kept of the arguments; equal ones are kept once."""
-        known = self.plain.setdefault(row.name, {})
+        known = self.plain[row]
         key = kept.__class__, kept
         try:
             return known[key]
@@ -308,14 +331,14 @@ class Columns:
         sleeps = timeout <= -0.001 or timeout > 0  # what is above −1 ms is rounded up to 0
         return bool(sleeps), (timeout, most), result
 
-    def made(self, row, index, stream, epoll, result):
+    def made(self, call, row, index, stream, epoll, result):
         """Note which call made what; return the streams of the call, and what it made."""
         new = result
         if row.replaces and len(result) == 2:  # what was made, and what was closed for it
-            self.closed_by[result[1]] = self.count
+            self.closed_by[result[1]] = call
             new = result[:1]
         if new != (index,):
-            self.opened_by.update(dict.fromkeys(new, self.count))
+            self.opened_by.update(dict.fromkeys(new, call))
         if index < 0 and self.descriptors[new[0]].kind == "epoll":
             epoll = new[0]
         elif index < 0:

@@ -336,6 +336,14 @@ def default_timeout():
     return _socket.getdefaulttimeout()
 
 
+def threads() -> set[int]:
+    """Return the native ids of this process's threads, those that C code started as well.
+
+    *Source:* proc_pid_task(5).
+    """
+    return set(map(int, os.listdir("/proc/self/task")))
+
+
 def numbers() -> list[int]:
     """List the file descriptors of this process.  *Source:* proc_pid_fd(5)."""
     return sorted(map(int, os.listdir("/proc/self/fd")))

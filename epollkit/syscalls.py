@@ -912,8 +912,6 @@ ROWS = [
     of_poll_objects("modify", follow=follow_poll_registration, silent=True),
     of_poll_objects("unregister", follow=follow_poll_unregistration, silent=True),
 ]
-#: The rows by the names that a log uses.
-CALLS = {row.name: row for row in ROWS}
 #: Functions of the standard library that bound a call when they were defined, as the default of a
 #: parameter: the module (which need not be imported), and the function.
 BOUND_AS_DEFAULTS = (
@@ -922,14 +920,32 @@ BOUND_AS_DEFAULTS = (
     ("multiprocessing.connection", "Connection._close"),
 )
 
+#: The rows by the names that a log uses.
+CALLS = {}
+#: The names of the calls that read, write, and so on: what `enter` finds in the rows.
+READS, WRITES, CONNECTS, MAKES, CLOSES = set(), set(), set(), set(), set()
+REGISTERING, WAITS, OF_EPOLLS, SETS_BLOCKING = set(), set(), set(), set()
+_NAMES = {
+    "reads": READS,
+    "writes": WRITES,
+    "connects": CONNECTS,
+    "makes": MAKES,
+    "closes": CLOSES,
+    "registers": REGISTERING,
+    "waits": WAITS,
+    "is_of_epoll": OF_EPOLLS,
+    "sets_blocking": SETS_BLOCKING,
+}
 
-def _those(does):
-    return {name for name, row in CALLS.items() if getattr(row, does)}
+
+def enter(row):
+    """Enter a row: from then on the call is recorded, and known to whoever reads a log."""
+    CALLS[row.name] = row
+    for does, names_of_calls in _NAMES.items():
+        if getattr(row, does):
+            names_of_calls.add(row.name)
 
 
-READS, WRITES, CONNECTS, MAKES, REGISTERING, CLOSES, SETS_BLOCKING = map(
-    _those,
-    ("reads", "writes", "connects", "makes", "registers", "closes", "sets_blocking"),
-)
-OF_EPOLLS = _those("is_of_epoll")
+for _row in ROWS:
+    enter(_row)
 REFUSED, SENT_NOTHING = EAGAIN, NOTHING_MOVED

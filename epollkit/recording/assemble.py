@@ -15,6 +15,7 @@ call.  Then the calls of all threads are sorted by start, and everything that a 
 call is worked out once.  If that fails for a call, its row says so, and the others stand.
 """
 
+import gc
 import sys
 import threading
 import time
@@ -44,7 +45,21 @@ _start = itemgetter(4)
 
 
 def freeze(recorder):
-    """Fill the log of *recorder*, whose block has ended."""
+    """Fill the log of *recorder*, whose block has ended.
+
+    The garbage collector would go through all that is made here, again and again, and find nothing.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        fill(recorder)
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def fill(recorder):
+    """Fill the log of *recorder*."""
     log, descriptors = recorder.log, recorder.descriptors
     everything = [descriptors.all[index] for index in sorted(descriptors.all)]
     calls, awake = collect(recorder)
@@ -113,7 +128,7 @@ def collect(recorder):
             done, still_in = read_notes(number, notes)
             calls += done
             open_calls += [(native, call) for call in still_in]
-        alive = {thread.native_id for thread in threading.enumerate()}
+        alive = linux.threads()
         awake = [
             call
             for native, call in open_calls

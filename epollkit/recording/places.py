@@ -26,7 +26,7 @@ import sys
 import sysconfig
 from types import FunctionType
 
-from ..syscalls import BOUND_AS_DEFAULTS, ROWS
+from ..syscalls import BOUND_AS_DEFAULTS, CALLS
 
 _MISSING = object()
 #: (id of the owner, attribute, id of the original) → (the original, its stand-in)
@@ -107,10 +107,12 @@ class Places:
         """Put a stand-in that *make* makes at each place there is; in *namespace*, where the block
         stands, and in modules that are the learner's, also where an original has another name.
         """
-        self.missing = list(ROWS)
+        self.missing = list(CALLS.values())
         self.replace_more(make)
-        EpollType.real, EpollType.make = find_owner("select:epoll"), make_epoll
-        self.put(select, "epoll", EpollType("epoll", (), {}))
+        EpollType.make = make_epoll
+        if not isinstance(select.epoll, EpollType):
+            EpollType.real = select.epoll
+            self.put(select, "epoll", EpollType("epoll", (), {}))
         for module, path in BOUND_AS_DEFAULTS:
             if module in sys.modules:
                 function = operator.attrgetter(path)(sys.modules[module])
@@ -205,7 +207,7 @@ class Places:
         return [
             (name, attribute, names_of[id(value)])
             for name, module in list(sys.modules.items())
-            if name.partition(".")[0] in used and _is_installed(module)
+            if name.partition(".")[0] in used - {"epollkit"} and _is_installed(module)
             for attribute, value in list(vars(module).items())
             if id(value) in names_of
         ]

@@ -27,10 +27,10 @@ PROGRAMS = {
     "asyncio_tls": (True, None),
     "aiohttp_both": (True, None),
     "tornado_both": (True, None),
-    "trio_both": (True, None),
+    "trio_both": (True, r"\btrio\b"),
     "twisted_both": (True, None),
     "uvicorn_httpx": (True, None),
-    "uvloop_echo": (True, r"uvloop"),
+    "uvloop_echo": (True, r"\buvloop\b"),
 }
 
 
@@ -39,6 +39,9 @@ def moved(log) -> dict[str, int]:
     totals = {"written": 0, "read": 0}
     writes = {}
     for call in log:
+        # What lies in the buffers of a TLS stream is encrypted, so it has no flows.
+        if call.name in ("ssl.send", "ssl.write", "ssl.read"):
+            totals["read" if call.name == "ssl.read" else "written"] += call.bytes_moved
         if call.name in ("os.write", "socket.send") and call.stream.internal:
             writes.setdefault(call.stream.description, set()).add(call.result)
     for flow in log.flows:

@@ -41,10 +41,14 @@ lint:  ## check the style of the package, the tests, the tools and the notebooks
 	@$(PY) -m ruff check --output-format=concise .
 	@$(PY) -m ruff format --check --quiet . || { echo "What to type: $(VENV)/bin/ruff format"; exit 1; }
 
-.PHONY: test-browser binder-links
+.PHONY: test-browser proofs binder-links
 test-browser:  ## run every notebook in JupyterLab in a headless Chromium
 	@$(SETUP_DEV)
 	@$(PY) -m pytest tests/browser
+
+proofs:  ## run what takes many minutes, or packages of others (EPOLLKIT_PROOFS=small: a short share)
+	@$(SETUP_DEV)
+	@$(PY) -m pytest tests/proofs
 
 binder-links:  ## print a Binder badge and link for each notebook (REPO=owner/name, BRANCH=main)
 	@$(SETUP)

@@ -28,7 +28,7 @@ from matplotlib.patheffects import withStroke
 from ..analysis.story import brief
 from .axis import COLUMNS, Grid, envelope, named, share
 
-WIDTH, LABELS, RIGHT, FOOT = 8.4, 1.20, 0.14, 0.40  # inches
+WIDTH, LABELS, RIGHT, FOOT = 8.4, 1.20, 0.36, 0.40  # inches
 ROOM = WIDTH - LABELS - RIGHT
 INK, FAINT, PAPER = "#1d1f24", "#5d636e", "#ffffff"
 BAND, RULE, FOLD, FOLD_EDGE = "#eceef1", "#c4c9d1", "#f4f4f2", "#dcdee2"
@@ -67,6 +67,8 @@ PLACES = {
     "entry": [(-0.07, 0, "right"), (0.04, -0.105, "left"), (0.04, 0.105, "left")],
 }
 DASHES, DOTS, TIE = (0, (2, 1.4)), (0, (1, 2)), (0, (1, 1.6))
+#: How far under the top of a lane the name of a closing may stand.
+DOWNS = (0.12, 0.23, 0.34, 0.45)
 MANY = 120  # more corners, ties, marks are drawn, but not measured
 HALO = [withStroke(linewidth=2.2, foreground="#ffffffdd")]
 
@@ -88,6 +90,8 @@ class Ink:
         for lane in plan.lanes:
             self._label(lane)
         self._across()
+        #: how far beside its step a mark stands, in inches, where several events came at once
+        self.beside = apart(plan.events)
         for area in plan.areas:
             self._area(area)
         self._strokes()
@@ -202,7 +206,7 @@ class Ink:
                 [text],
                 8,
                 FAINT,
-                [(0, 0, "center") if x > 0.2 else (0.01, 0, "left")],
+                [(0, 0, "center"), (0.01, 0, "left")],
             )
         label = plan.place.label
         if plan.is_dense:
@@ -273,7 +277,7 @@ class Ink:
                 (bar, left, right, bar.aside or self._name(bar, left, right, y))
             )
             if bar.ends == "timed out":
-                stops.append([(right, y - half - 0.06), (right, y + half + 0.06)])
+                stops.append([(right, y - half), (right, y + half + 0.09)])
             if bar.ends == "open":
                 self.dots([right], [y], ">", 7, EDGE[bar.family])
         for (family, asleep), (boxes, styles) in groups.items():
@@ -384,7 +388,7 @@ class Ink:
 
         registrations, closes, ties, calls on channels without a lane.
         """
-        plan, lines, dotted, closes, reach = self.plan, [], [], [], {}
+        plan, lines, dotted, closes = self.plan, [], [], []
         for entry in plan.entries:
             left, right, y = entry.left * self.scale, entry.right * self.scale, entry.y
             (dotted if entry.disabled else lines).append([(left, y), (right, y)])
@@ -394,15 +398,15 @@ class Ink:
             x, top, bottom = mark.x * self.scale, mark.lane.top + 0.06, mark.lane.bottom - 0.06
             closes.append([(x, top), (x, bottom)])
             self.taken.add(x - 0.02, x + 0.02, top, bottom)
+        ties = []
         for mark in plan.events:
             if mark.target is not None:
-                reach.setdefault(mark.x * self.scale, []).append(mark.tie)
-        ties = [[(x, min(map(min, ys))), (x, max(map(max, ys)))] for x, ys in reach.items()] * (
-            len(reach) <= MANY
-        )
-        for (x, top), (_, bottom) in ties:  # one for all that a poll returned
-            self.crossed.add(x - 0.01, x + 0.01, top, bottom)
-        ends = {(x, end) for x, ys in reach.items() for _, end in ys} if ties else ()
+                x = mark.x * self.scale + self.beside.get(id(mark), 0)
+                ties.append([(x, end) for end in mark.tie])
+        ties *= len({mark.x for mark in plan.events}) <= MANY
+        for (x, begin), (_, end) in ties:
+            self.crossed.add(x - 0.01, x + 0.01, min(begin, end), max(begin, end))
+        ends = {end for _, end in ties}
         self.dots([x for x, _ in ends], [y for _, y in ends], "o", 2.6, EVENT, EVENT)
         rest = [
             [(x, plan.lanes[-1].bottom - 0.12), (x, plan.lanes[-1].bottom - 0.03)]
@@ -449,7 +453,9 @@ class Ink:
 
     def _marks(self, marks, shape, color):
         """Draw the *marks* of a kind; of those that share a hundredth of an inch, one."""
-        places = {(round(mark.x * self.scale, 2), mark.y) for mark in marks}
+        places = {
+            (round(mark.x * self.scale + self.beside.get(id(mark), 0), 2), mark.y) for mark in marks
+        }
         many = len(places) > 2 * MANY
         for x, y in () if many else places:
             self.taken.add(x - 0.05, x + 0.05, y - 0.05, y + 0.05)
@@ -471,26 +477,24 @@ class Ink:
         for x, y, what in named(plan.events):
             self._write(x * self.scale, y, [what], 7.5, EVENT, PLACES["event"], "bold")
         for mark in plan.closes:
-            places = [
-                (dx, dy, side)
-                for dy in (0.12, 0.23, 0.34, 0.45)
-                if dy < mark.lane.bottom - mark.lane.top - 0.15
-                for dx, side in ((0.07, "left"), (-0.07, "right"))
-            ]
+            # At the right of its line; at the left, it points to it.
+            downs = [dy for dy in DOWNS if dy < mark.lane.bottom - mark.lane.top - 0.15]
+            right = [(0.07, dy, "left") for dy in downs]
+            left = [(-0.07, dy, "right") for dy in downs]
             short = mark.what.split(", ")[0]
-            texts = [
-                mark.what,
-                short,
-                "\n".join(short.rsplit(" ", 1)),
-                " ".join(short.split()[-2:]),
-            ]
+            texts = [mark.what, short, "\n".join(short.rsplit(" ", 1))]
+            # Where there is no room: the legend says what the line means.
+            name = [short.removesuffix(" closed")]
             x, what = mark.x * self.scale, (mark.call, mark.what)
-            name = [
-                short.removesuffix(" closed")
-            ]  # where there is no room: the legend says what the bar means
             if what not in said and any(
-                self._write(x, mark.lane.top, found, 7.5, CLOSE, places, "bold")
-                for found in (texts, name)
+                self._write(x, mark.lane.top, shown, 7.5, CLOSE, places, "bold")
+                for shown, places in (
+                    (texts[:2], right),
+                    ([f"{text} ▸" for text in texts[:2]], left),
+                    (texts[2:], right),
+                    (name, right),
+                    ([f"{name[0]} ▸"], left),
+                )
             ):
                 said.add(what)
         for mark in plan.elsewhere:
@@ -529,6 +533,22 @@ class Ink:
                 LEVEL_TEXT,
                 [(-0.06, 0.05, "right"), (0.05, -0.08, "left")],
             )
+
+
+def apart(events) -> dict:
+    """Return for each of several events at one step how far beside it to stand, in inches, by its
+    id(): each has a dotted line of its own.
+    """
+    at_once = {}
+    for mark in events:
+        if mark.target is not None:
+            at_once.setdefault(mark.x, []).append(mark)
+    return {
+        id(mark): (number - (len(marks) - 1) / 2) * min(0.07, 0.28 / len(marks))
+        for marks in at_once.values()
+        if len(marks) > 1
+        for number, mark in enumerate(marks)
+    }
 
 
 @lru_cache(1)

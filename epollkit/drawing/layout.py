@@ -318,7 +318,15 @@ class _Plan:
             if ends & self.shown:
                 channels.setdefault(min(ends), []).append(flow)
         alone, others = _split(
-            list(channels.values()), "channel", lambda flows: any(map(_is_used, flows))
+            list(channels.values()),
+            "channel",
+            lambda flows: any(map(_is_used, flows)),
+            lambda flows: any(
+                not stream.name.startswith(f"{stream.kind} ")
+                for flow in flows
+                for stream in self.log.objects
+                if stream.description in (flow.source, flow.sink)
+            ),
         )
         alone = [[flow for flow in flows if _is_used(flow)] or flows[:1] for flows in alone]
         number = sum(_is_used(flow) for flows in alone for flow in flows)
@@ -466,15 +474,17 @@ def _chosen(wanted, there):
     return [one for one in there if one.name in names]
 
 
-def _split(there, kind, matters=lambda one: True):
-    """Part what gets a lane (or a row) of its own from what shares one:
+def _split(there, kind, matters=lambda each: True, is_named=lambda each: True):
+    """Part what gets a lane (or a row) of its own from what shares one.
 
-    if they are too many, only what *matters*.
+    If they are too many, only what *matters* has one, and of that, what the program has named
+    comes first.
     """
     if len(there) <= MOST[kind]:
         return there, []
-    first = [i for i, one in enumerate(there) if matters(one)][: MOST[kind]] or range(MOST[kind])
-    return [there[i] for i in first], [one for i, one in enumerate(there) if i not in first]
+    mattering = [i for i, each in enumerate(there) if matters(each)] or range(len(there))
+    first = sorted(sorted(mattering, key=lambda i: not is_named(there[i]))[: MOST[kind]])
+    return [there[i] for i in first], [each for i, each in enumerate(there) if i not in first]
 
 
 def _is_used(flow):

@@ -196,7 +196,7 @@ def legend(plan) -> list:
     rows, x = [[]], 0.0
     for mark, text, is_there in keys:
         width = 0.25 + ink.measure(text, 7.5)[0]
-        if is_there and x + width > ink.ROOM:
+        if is_there and x + width > ink.ROOM + ink.RIGHT - 0.05:
             rows.append([])
             x = 0.0
         if is_there:

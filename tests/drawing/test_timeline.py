@@ -30,9 +30,9 @@ from timeline_programs import (
 import epollkit
 from epollkit import Log
 from epollkit.drawing import ink
-from epollkit.drawing.timeline import legend as legend_of
 from epollkit.drawing.axis import MOST_SLOTS, Time, duration, named
 from epollkit.drawing.layout import MOST, layout
+from epollkit.drawing.timeline import legend as legend_of
 
 EVERY = [(program.__name__, axis) for program in PROGRAMS for axis in ("steps", "time")]
 
@@ -645,7 +645,7 @@ def test_a_long_legend_has_more_rows(logs, monkeypatch):
     rows = legend_of(plan)
     assert len(rows) > 2 and [one[1:] for row in rows for one in row] == [one[1:] for one in whole]
     for row in rows:
-        assert row[0][0] == 0 and row[-1][0] + 0.25 + ink.measure(row[-1][2], 7.5)[0] <= 3.0
+        assert row[0][0] == 0 and row[-1][0] + 0.25 + ink.measure(row[-1][2], 7.5)[0] <= 3.0 + ink.RIGHT
 
 
 @pytest.mark.parametrize(
@@ -888,3 +888,47 @@ def test_a_call_that_is_not_there_cannot_be_marked(logs):
     for call in (-1, len(log)):
         with pytest.raises(ValueError, match=f"0 to {len(log) - 1}, there is no call {call}"):
             epollkit.timeline(log, mark=call)
+
+
+def test_events_that_came_at_once_have_a_dotted_line_each():
+    with epollkit.record() as log:
+        r, w = os.pipe()
+        a, b = socket.socketpair()
+        with select.epoll() as ep:
+            ep.register(r, select.EPOLLIN)
+            ep.register(b, select.EPOLLIN)
+            os.write(w, b"x")
+            a.send(b"y")
+            assert len(ep.poll()) == 2
+        for end in (a, b):
+            end.close()
+        os.close(r)
+        os.close(w)
+    events = layout(log).events
+    beside = ink.apart(events)
+    assert len({mark.x for mark in events}) == 1 and len(set(beside.values())) == 2
+    assert {id(mark) for mark in events} == beside.keys() and sum(beside.values()) == 0
+
+
+def test_of_too_many_lanes_those_with_names_of_the_programs_own_stand_first():
+    with epollkit.record() as log:
+        others = [os.pipe() for _ in range(14)]
+        for _, end in others:
+            os.write(end, b"x")
+        named_r, named_w = os.pipe()
+        os.write(named_w, b"x")
+        for ends in (*others, (named_r, named_w)):
+            for end in ends:
+                os.close(end)
+    lanes = [lane.name for lane in layout(log).lanes if lane.kind == "channel"]
+    assert "named_w → named_r" in lanes and len(lanes) == MOST["channel"] + 1
+
+
+def test_how_an_entry_behaves_is_shown_on_it():
+    with epollkit.record() as log:
+        r, w = os.pipe()
+        with select.epoll() as ep:
+            ep.register(r, select.EPOLLIN | select.EPOLLET | select.EPOLLONESHOT)
+        os.close(r)
+        os.close(w)
+    assert "r: IN | ONESHOT | ET" in texts(epollkit.timeline(log))

@@ -234,8 +234,8 @@ class Watched:
         begin = time.perf_counter()
         try:
             value = self.function(*self.arguments)
-            took_s = time.perf_counter() - begin
-            self.result = {"state": "returned", "took_s": took_s, **self.describe(value)}
+            times = {"took_s": time.perf_counter() - begin, "ended_s": time.monotonic()}
+            self.result = {"state": "returned", **times, **self.describe(value)}
         except Enough as error:
             self.result, self.error = {"state": "spun"}, error
         except BaseException as error:

@@ -124,10 +124,10 @@ def bound(round, call) -> str:
     """Say how long a poll that was still asleep would have waited, if it was to wait less."""
     timeout = call.arguments[0] if call.name == "epoll.poll" and call.arguments else None
     least_s = round.found["least_s"]
+    if isinstance(timeout, (int, float)) and timeout < 0 and timeout != -1:
+        return ", which waits for ever: a timeout below 0 is no bound"
     if not least_s or not isinstance(timeout, (int, float)):
         return ""
-    if timeout < 0:
-        return ", which waits for ever: a timeout below 0 is no bound"
     return f", which waits for {timeout:g} seconds; it should wait for {least_s:g}"
 
 
@@ -239,16 +239,19 @@ def last_masks(round) -> str:
 
 
 def waits(round):
-    """Waits as long as it should."""
+    """Waits as long as it should, or until the moment that it was given."""
     found = round.found
-    if found["took_s"] >= found["least_s"]:
+    early_s = found["until_s"] - found["ended_s"]
+    if early_s > 0:
+        seen = f"your function came back {early_s:.2f} s before the deadline, and nothing had ended"
+    elif found["took_s"] < found["least_s"]:
+        seen = (
+            f"your function came back after {found['took_s']:.2f} s, and was to wait for "
+            f"{found['least_s']:.2f} s: {found['case']}"
+        )
+    else:
         return None
-    return Finding(
-        "wrong",
-        f"your function came back after {found['took_s']:.2f} s, and was to wait for "
-        f"{found['least_s']:.2f} s: {found['case']}",
-        round.last.index if round.own else None,
-    )
+    return Finding("wrong", seen, round.last.index if round.last else None)
 
 
 def takes_nothing(round):

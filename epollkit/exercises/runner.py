@@ -102,6 +102,7 @@ def run_round(scene, function, deadline, path) -> bool:
         "is_received": scene.is_received,
         "is_untouched": scene.is_untouched,
         "least_s": scene.least_s,
+        "until_s": scene.until_s,
         "most_in_hand": scene.most_in_hand,
         "reply": None if scene.reply is None else scene.reply.hex(),
         "received": bytes(scene.received).hex(),

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 ROUNDS = 3
+#: How a function begins that is made of the steps of an exercise.
+IN_ORDER = "def in_order(s):\n    ep = select.epoll()\n"
 
 
 class NotAnAttempt(Exception):
@@ -98,7 +100,7 @@ class Task:
         if not self.steps:
             return inspect.getsource(self.solution if attempt is None else attempt)
         letters = self.solution if attempt is None else attempt
-        return "".join(["def in_order(s, ep):\n", *(f"    {self.steps[one]}\n" for one in letters)])
+        return "".join([IN_ORDER, *(f"    {self.steps[one]}\n" for one in letters)])
 
     def solved(self) -> Callable:
         """Return the solution as a function whose lines are shown as the learner's own are."""

@@ -3,13 +3,17 @@
 You have read this far before you tried?  Close this file, try first, then ask for ``solution(id)``.
 """
 
+import contextlib
 import os
 import select
 import socket
+import struct
+import threading
+import time
 
-from ... import masks
+from ... import linux, masks
 from ..question import Question
-from ..scene import Scene, is_empty, nobody_acts, wait_until_settled
+from ..scene import Scene, is_empty, nobody_acts, sleeps_for_ever, wait_until_settled
 from ..task import Task
 
 IN, HUP = masks.IN, masks.HUP
@@ -154,6 +158,88 @@ def what_hup_said(round):
     )
 
 
+@contextlib.contextmanager
+def as_socket(number):
+    """Give the file descriptor *number* as a socket object, which does not close it."""
+    sock = socket.socket(fileno=number)
+    try:
+        yield sock
+    finally:
+        sock.detach()
+
+
+def several_ends(rng, round):
+    """A pipe whose last bytes and whose end are there from the beginning; from the second round on
+    a connection that is shut down in one direction; in the third one that is reset.
+    """
+    r, w = os.pipe()
+    os.set_blocking(r, False)
+    last_words = rng.randbytes(rng.randint(1, 4000))
+    os.write(w, last_words)
+    os.close(w)
+    streams, peers, sizes = {"r": r}, {}, {r: len(last_words)}
+    for name in ("s", "t")[:round]:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            peer = socket.create_connection(listener.getsockname())
+            own = listener.accept()[0]
+        own.setblocking(False)
+        streams[name], peers[name] = own.detach(), peer.detach()
+        streams[f"{name}'s peer"] = peers[name]
+        sizes[streams[name]] = 0
+
+    def settle(scene, attempt):
+        wait_until_settled(
+            scene,
+            attempt,
+            lambda: is_empty(*sizes) and not any(map(linux.bytes_unacknowledged, peers.values())),
+        )
+
+    def part(scene, attempt):
+        for _ in range(2):
+            for name, peer in peers.items():
+                settle(scene, attempt)
+                sizes[streams[name]] += os.write(peer, rng.randbytes(rng.randint(1, 9000)))
+        settle(scene, attempt)
+        if "t" in peers:
+            with as_socket(peers["t"]) as peer:  # nothing to linger for: the connection is reset
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            scene.close(peers.pop("t"))
+            settle(scene, attempt)
+        if "s" in peers:
+            with as_socket(peers["s"]) as peer:
+                peer.shutdown(socket.SHUT_WR)
+        while not attempt.is_over and not sleeps_for_ever(
+            attempt.thread, threading.current_thread()
+        ):
+            time.sleep(0.001)
+        scene.wanted = sizes
+        scene.case = "what came was " + ", ".join(
+            f"{size:,} bytes from {name}" for name, size in zip("rst", sizes.values(), strict=False)
+        )
+
+    return Scene(streams, (list(sizes),), sizes, part, "peers")
+
+
+def count_each(fds):
+    counts, here = dict.fromkeys(fds, 0), set(fds)
+    with select.epoll() as ep:
+        for fd in fds:
+            ep.register(fd, select.EPOLLIN)
+        while here:
+            for fd, _ in ep.poll():
+                try:
+                    data = os.read(fd, 4096)
+                except BlockingIOError:
+                    continue
+                except ConnectionError:
+                    data = b""
+                counts[fd] += len(data)
+                if not data:
+                    ep.unregister(fd)
+                    here.remove(fd)
+    return counts
+
+
 TASKS = (
     Task(
         id="read-all",
@@ -172,5 +258,43 @@ TASKS = (
         advice=what_hup_said,
         set_up=last_words,
         solution=read_all,
+    ),
+    Task(
+        id="find-the-bug",
+        title="Two bugs, one handler",
+        text="count_each(fds) is to return how many bytes came from each of fds, pipes and sockets that do not block, "
+        "until its end; to be broken off (ECONNRESET) is an end, too. It works as long as a stream is empty when it "
+        "closes. Otherwise it loses bytes, or spins: find out why, and mend it.",
+        stub="""def count_each(fds):
+    \"\"\"Return how many bytes came from each of fds until its end: a dictionary, fd → number.\"\"\"
+    counts, here = dict.fromkeys(fds, 0), set(fds)
+    with select.epoll() as ep:
+        for fd in fds:
+            ep.register(fd, select.EPOLLIN)
+        while here:
+            for fd, mask in ep.poll():
+                if mask & select.EPOLLHUP:  # it has left
+                    ep.unregister(fd)
+                    here.remove(fd)
+                    continue
+                try:
+                    while data := os.read(fd, 4096):
+                        counts[fd] += len(data)
+                except BlockingIOError:  # nothing more for now
+                    pass
+    return counts
+""",
+        wanted="the number of bytes of each stream, each read to its end however it ends, and no call that asks in vain",
+        hint="What does poll report when the last bytes and the end come together? And which mask comes when only one "
+        "direction of a connection is closed?",
+        further_hint="Let the read decide, not the mask: bytes are counted, b'' is the end (unregister it), BlockingIOError "
+        "means later, and ConnectionError is an end as well. Where does the function look at b'' today?",
+        tried="a pipe that had ended before anybody looked, a TCP connection that was shut down in one direction, and one "
+        "that was reset",
+        set_up=several_ends,
+        solution=count_each,
+        returns=(dict,),
+        needs_epoll=True,
+        is_stretch=True,
     ),
 )

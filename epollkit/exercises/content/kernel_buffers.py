@@ -8,7 +8,7 @@ import select
 
 from ... import linux
 from ..question import Question
-from ..scene import Scene, is_full, wait_until_settled
+from ..scene import Scene, is_empty, is_full, wait_until_settled
 from ..task import Task
 
 QUESTIONS = (
@@ -75,6 +75,58 @@ def write_all(w, data):
                 ep.poll()
 
 
+def a_slow_far_end(rng, round):
+    """Two pipes: somebody writes into the first, somebody reads from the second.
+
+    First the reader is slow, then the writer is, then now one and now the other.
+    """
+    (r, source), (sink, w) = os.pipe(), os.pipe()
+    for end in (r, w, source):
+        os.set_blocking(end, False)
+    room = linux.capacity(w)
+    data = rng.randbytes(room * 4 + rng.randint(1, room))
+
+    def part(scene, attempt):
+        rest = memoryview(data)
+        while not attempt.is_over:
+            wait_until_settled(scene, attempt, lambda: is_empty(r) or is_full(w))
+            may_write = bool(rest) and not is_full(source)
+            may_read = linux.bytes_waiting(sink) > 0
+            if may_write and (not may_read or (True, False, rng.random() < 0.5)[round]):
+                rest = rest[os.write(source, rest[: rng.randint(1, room)]) :]
+                if not rest:
+                    scene.close(source)
+            elif may_read:
+                scene.received += os.read(sink, rng.randint(room // 4, room))
+            elif not attempt.is_over:
+                return
+        while linux.bytes_waiting(sink):
+            scene.received += os.read(sink, room)
+
+    return Scene(
+        {"r": r, "source": source, "sink": sink, "w": w},
+        (r, w),
+        data,
+        part,
+        "writer and reader",
+        is_received=True,
+        most_in_hand=65_536,
+    )
+
+
+def copy_through(r, w):
+    with select.epoll() as reading, select.epoll() as writing:
+        reading.register(r, select.EPOLLIN)
+        writing.register(w, select.EPOLLOUT)
+        while reading.poll():
+            rest = os.read(r, 65_536)
+            if not rest:
+                return
+            while rest:
+                writing.poll()
+                rest = rest[os.write(w, rest) :]
+
+
 TASKS = (
     Task(
         id="write-all",
@@ -90,5 +142,25 @@ TASKS = (
         tried="a pipe, two to three times as many bytes as fit into it, and one slow reader",
         set_up=a_slow_reader,
         solution=write_all,
+    ),
+    Task(
+        id="copy-through",
+        title="Pass it on, and hold little",
+        text="Complete copy_through(r, w): the read end of one pipe and the write end of another; neither blocks. Write "
+        "to w all that comes from r, until its end. Whoever reads at the far end is slow: then you stop reading, so "
+        "that the pipe fills up and the writer has to wait, too. Hold at most 65,536 bytes. Close neither r nor w.",
+        stub="def copy_through(r, w):\n"
+        '    """Write to w all that comes from r, until its end; hold at most 65,536 bytes."""\n    ...\n',
+        wanted="every byte at the far end, in order, at most 65,536 bytes held at any time, and no call that asks in vain",
+        hint="There are two things to wait for, and never both at once. Which one is it while you hold bytes? And does a "
+        "mask of 0 keep poll from telling you about a writer who has left?",
+        further_hint="While you hold nothing, wait for r (EPOLLIN) only; while you hold something, for w (EPOLLOUT) only. "
+        "Two epolls are one way; to unregister the other one each time is another. modify(r, 0) is not enough: "
+        "EPOLLHUP is reported all the same.",
+        tried="two pipes, four to five times as many bytes as fit into one, a slow reader, a slow writer, and both in turn",
+        set_up=a_slow_far_end,
+        solution=copy_through,
+        needs_epoll=True,
+        is_stretch=True,
     ),
 )

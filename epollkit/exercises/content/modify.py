@@ -114,6 +114,46 @@ def send_and_wait(s, data):
         return os.read(s, 4096)
 
 
+def one_request(rng, round):
+    """One end of a socketpair that does not block.
+
+    The peer sends a request, reads the long answer late, and leaves.
+    """
+    own, other = socket.socketpair()
+    own.setblocking(False)
+    s, peer = own.detach(), other.detach()
+    request = rng.randbytes(rng.randint(6, 9))
+    wanted = request * 50_000
+    if round == 2:
+        os.write(peer, request)
+
+    def part(scene, attempt):
+        wait_until_settled(scene, attempt, lambda: True)
+        if round < 2:
+            os.write(peer, request)
+        while len(scene.received) < len(wanted):
+            wait_until_settled(scene, attempt, lambda: linux.bytes_waiting(peer) > 0)
+            if attempt.is_over and not linux.bytes_waiting(peer):
+                return
+            while linux.bytes_waiting(peer):
+                scene.received += os.read(peer, 65_536)
+        wait_until_settled(scene, attempt, lambda: True)
+        scene.close(peer)
+
+    return Scene({"s": s, "peer": peer}, (s,), wanted, part, "peer", is_received=True)
+
+
+STEPS = {
+    "A": "ep.modify(s, select.EPOLLIN)",
+    "B": "ep.close()",
+    "C": "ep.poll(); request = os.read(s, 4096); answer = request * 50_000",
+    "D": "ep.unregister(s)",
+    "E": "ep.register(s, select.EPOLLIN)",
+    "F": "while answer: ep.poll(); answer = answer[os.write(s, answer):]",
+    "G": "ep.poll(); end = os.read(s, 4096)",
+    "H": "ep.modify(s, select.EPOLLOUT)",
+}
+
 TASKS = (
     Task(
         id="send-and-wait",
@@ -130,5 +170,25 @@ TASKS = (
         returns=(bytes,),
         set_up=a_slow_peer,
         solution=send_and_wait,
+    ),
+    Task(
+        id="in-order",
+        title="Put these steps in order",
+        text="A small server takes one request from s, a socket that does not block, sends an answer that is longer than "
+        "what fits, waits until the other end leaves, and tidies up. Here are its steps, in alphabetical disorder; it "
+        "begins with ep = select.epoll(). Give check() the letters in the right order, as a list.\n"
+        + "\n".join(f"    {letter}  {line}" for letter, line in STEPS.items()),
+        stub='order = []  # for example ["A", "B", "C", "D", "E", "F", "G", "H"]\n',
+        wanted="the request read, every byte of the answer sent, the end read, no poll that comes back for a reason that "
+        "you did not mean, and nothing left open",
+        hint="Go through it as the kernel does: before each poll, ask what s is registered for, and whether that is the "
+        "case already.",
+        further_hint="EPOLLIN before you wait for the request; EPOLLOUT only while there is an answer to send; EPOLLIN "
+        "again before you wait for the end. An entry goes before the epoll does.",
+        tried="a socketpair, an answer of 300,000 bytes or more, and a peer that reads late",
+        set_up=one_request,
+        solution=["E", "C", "H", "F", "A", "G", "D", "B"],
+        is_stretch=True,
+        steps=STEPS,
     ),
 )

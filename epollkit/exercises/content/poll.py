@@ -5,7 +5,9 @@ You have read this far before you tried?  Close this file, try first, then ask f
 
 import os
 import select
+import time
 
+from ... import linux
 from ..question import Question
 from ..scene import Scene, is_empty, wait_until_settled
 from ..task import Task
@@ -111,6 +113,56 @@ def first_ready(fds, timeout):
             return fd
 
 
+def a_deadline(rng, round):
+    """A pipe and a deadline: it has passed already, and nothing comes; parcels come until it is
+    over, and after it; the writer leaves long before it.
+    """
+    r, w = os.pipe()
+    sent = bytearray()
+
+    def send(scene, attempt):
+        wait_until_settled(scene, attempt, lambda: is_empty(r))
+        if not attempt.is_over:
+            sent.extend(parcel := rng.randbytes(rng.randint(1, 9)))
+            os.write(w, parcel)
+
+    def part(scene, attempt):
+        while round == 1 and not attempt.is_over:
+            send(scene, attempt)
+            time.sleep(0.03)
+        for _ in range(3 if round == 2 else 0):
+            send(scene, attempt)
+        if round == 2:
+            wait_until_settled(scene, attempt, lambda: is_empty(r))
+            scene.close(w)
+        while not attempt.is_over and round == 2:
+            time.sleep(0.001)
+        scene.wanted = bytes(sent[: len(sent) - linux.bytes_waiting(r)])
+
+    deadline = time.monotonic() + (-0.2, 0.3, 30)[round]
+    return Scene(
+        {"r": r, "w": w},
+        (r, deadline),
+        b"",
+        part,
+        "courier",
+        until_s=deadline if round == 1 else 0,
+    )
+
+
+def wait_until(r, deadline):
+    pieces = []
+    with select.epoll() as ep:
+        ep.register(r, select.EPOLLIN)
+        while (left_s := deadline - time.monotonic()) > 0:
+            if ep.poll(left_s):
+                piece = os.read(r, 4096)
+                if not piece:
+                    break
+                pieces.append(piece)
+    return b"".join(pieces)
+
+
 TASKS = (
     Task(
         id="first-ready",
@@ -130,5 +182,25 @@ TASKS = (
         needs_epoll=True,
         set_up=some_pipes,
         solution=first_ready,
+    ),
+    Task(
+        id="wait-until",
+        title="A deadline is not a timeout",
+        text="Complete wait_until(r, deadline): the read end of a pipe, and a moment of time.monotonic(). Return all bytes "
+        "that come from r until that moment, not sooner and not later; but if the stream ends before it, then at once. "
+        "The moment may have passed already. Sleep while nothing is there.",
+        stub="def wait_until(r, deadline):\n"
+        '    """Return all bytes that come from r until its end, or until time.monotonic() is deadline."""\n    ...\n',
+        wanted="every byte that came before the deadline or the end, no coming back early, and no sleeping past it",
+        hint="Each parcel ends a poll, and the next poll begins anew. How long may that one take? And what does a timeout "
+        "below 0 mean?",
+        further_hint="In the loop, before each poll, compute how much time is left: deadline - time.monotonic(). If nothing "
+        "is left, return: poll would take a timeout below 0 for 'wait for ever'. A read that gives b'' ends it, too.",
+        tried="a pipe: parcels that go on past the deadline, a writer that leaves long before it, and a deadline that has "
+        "passed",
+        set_up=a_deadline,
+        solution=wait_until,
+        returns=(bytes,),
+        is_stretch=True,
     ),
 )

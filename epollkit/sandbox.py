@@ -4,8 +4,7 @@ Facts about children
 --------------------
 * A process that sleeps, spins or holds the interpreter's lock can be ended from outside, by
   SIGKILL, and in no other way that is certain.
-* Its number may be given away once somebody has waited for it; a pidfd goes on meaning this one
-  process.
+* Its number may be given away once somebody has waited for it, and not before.
 * A forked child has copies of its parent's file descriptors, and they share the open file
   descriptions: to register with an epoll there, or to make a stream non-blocking, does so to the
   parent.  And it has one thread: what the parent's other threads held, nobody will let go of.
@@ -20,7 +19,7 @@ since the learner's function may close any number.  That function has a thread t
 the child can end a recording while it sleeps or spins; it is stopped, if it must be, before a call,
 never in one.
 
-*Source:* fork(2), dup2(2), pidfd_open(2), setsid(2), kill(2), getrlimit(2).
+*Source:* fork(2), dup2(2), waitid(2) (WNOWAIT), setsid(2), kill(2), getrlimit(2).
 """
 
 import contextlib
@@ -29,7 +28,6 @@ import gc
 import multiprocessing
 import os
 import resource
-import select
 import signal
 import sys
 import tempfile
@@ -48,8 +46,8 @@ LIMIT_S = 5.0
 MOST_OUTPUT, MORE_MEMORY = 1 << 24, 1 << 30
 #: How much of what was printed is read back.
 KEPT_OUTPUT = 100_000
-#: How often to look whether Ctrl-C came, in milliseconds.
-LOOK_MS = 50
+#: How often to look whether the child is gone or Ctrl-C came, in seconds.
+LOOK_S = 0.002
 
 
 @dataclass(frozen=True)
@@ -134,17 +132,16 @@ class CtrlC:
 def is_gone(pid, ctrl_c, limit_s) -> bool:
     """Wait until the process *pid* is gone; return False if it is not after *limit_s* seconds,
     or when Ctrl-C came.
+
+    Looks now and then: to sleep until then would take a stream, which a recording of the learner's
+    would show.  Its number is left with it.
     """
-    deadline, handle = time.monotonic() + limit_s, os.pidfd_open(pid)
-    try:
-        asking = select.poll()
-        asking.register(handle, select.POLLIN)
-        while time.monotonic() < deadline and not ctrl_c.came:
-            if asking.poll(LOOK_MS):
-                return True
-        return bool(asking.poll(0))
-    finally:
-        os.close(handle)
+    deadline = time.monotonic() + limit_s
+    while not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        if time.monotonic() > deadline or ctrl_c.came:
+            return False
+        time.sleep(LOOK_S)
+    return True
 
 
 def end(child) -> int:

@@ -41,9 +41,10 @@ class Scene:
     to arrive: bytes in what the attempt returns, or, if `is_received`, in `received`; of any other
     type it is the value to return, and `case` says why.  `part`, a function of the scene and the
     attempt, is what the counterpart does.  `is_untouched`: the attempt is to read nothing.
-    `least_s`: how long it is to wait, at least; `until_s`: until which moment of ``time.monotonic``.  `most_in_hand`: how many bytes it may have read of
-    one stream and not yet written.  `reply`: what the counterpart answers in the end,
-    and the attempt is to return.  `ours`: numbers that the counterpart has closed.
+    `least_s`: how long it is to wait, at least; `until_s`: until which moment of
+    ``time.monotonic()``.  `most_in_hand`: how many bytes it may have read of one stream and not yet
+    written.  `reply`: what the counterpart answers in the end, and the attempt is to return.
+    `ours`: numbers that the counterpart has closed.
     """
 
     streams: dict

@@ -244,16 +244,24 @@ TASKS = (
     Task(
         id="read-all",
         title="To the last word",
-        text="Complete read_all(fd): a stream that does not block, a pipe or a socket. Return every byte that comes, until "
-        "the end. Sleep while there is nothing.",
+        text=(
+            "Complete read_all(fd): a stream that does not block, a pipe or a socket. Return "
+            "every byte that comes, until the end. Sleep while there is nothing."
+        ),
         stub='def read_all(fd):\n    """Return all bytes that come from fd, until its end; fd does not block."""\n    ...\n',
         wanted="every byte of the stream, in order, and no call that asks in vain",
-        hint="When the last bytes and the goodbye come together, which mask do you get, on a pipe and on a socket? Which "
-        "call tells you the same thing on both?",
-        further_hint="Register fd for EPOLLIN, and sleep in poll. Whatever the mask is, read. b'' is the end; anything else "
-        "is data, and you go on.",
-        tried="a pipe that had all its bytes and its end from the beginning; and a socketpair and a "
-        "pipe whose bytes came piece by piece",
+        hint=(
+            "When the last bytes and the goodbye come together, which mask do you get, on a "
+            "pipe and on a socket? Which call tells you the same thing on both?"
+        ),
+        further_hint=(
+            "Register fd for EPOLLIN, and sleep in poll. Whatever the mask is, read. b'' is "
+            "the end; anything else is data, and you go on."
+        ),
+        tried=(
+            "a pipe that had all its bytes and its end from the beginning; and a socketpair "
+            "and a pipe whose bytes came piece by piece"
+        ),
         returns=(bytes,),
         advice=what_hup_said,
         set_up=last_words,
@@ -262,11 +270,14 @@ TASKS = (
     Task(
         id="find-the-bug",
         title="Two bugs, one handler",
-        text="count_each(fds) is to return how many bytes came from each of fds, pipes and sockets that do not block, "
-        "until its end; to be broken off (ECONNRESET) is an end, too. It works as long as a stream is empty when it "
-        "closes. Otherwise it loses bytes, or spins: find out why, and mend it.",
+        text=(
+            "count_each(fds) is to return how many bytes came from each of fds, pipes and "
+            "sockets that do not block, until its end; to be broken off (ECONNRESET) is an "
+            "end, too. It works as long as a stream is empty when it closes. Otherwise it "
+            "loses bytes, or spins: find out why, and mend it."
+        ),
         stub="""def count_each(fds):
-    \"\"\"Return how many bytes came from each of fds until its end: a dictionary, fd → number.\"\"\"
+    \"\"\"Return a dictionary: fd → how many bytes came from it until its end.\"\"\"
     counts, here = dict.fromkeys(fds, 0), set(fds)
     with select.epoll() as ep:
         for fd in fds:
@@ -284,13 +295,23 @@ TASKS = (
                     pass
     return counts
 """,
-        wanted="the number of bytes of each stream, each read to its end however it ends, and no call that asks in vain",
-        hint="What does poll report when the last bytes and the end come together? And which mask comes when only one "
-        "direction of a connection is closed?",
-        further_hint="Let the read decide, not the mask: bytes are counted, b'' is the end (unregister it), BlockingIOError "
-        "means later, and ConnectionError is an end as well. Where does the function look at b'' today?",
-        tried="a pipe that had ended before anybody looked, a TCP connection that was shut down in one direction, and one "
-        "that was reset",
+        wanted=(
+            "the number of bytes of each stream, each read to its end however it ends, and no "
+            "call that asks in vain"
+        ),
+        hint=(
+            "What does poll report when the last bytes and the end come together? And which "
+            "mask comes when only one direction of a connection is closed?"
+        ),
+        further_hint=(
+            "Let the read decide, not the mask: bytes are counted, b'' is the end (unregister "
+            "it), BlockingIOError means later, and ConnectionError is an end as well. Where "
+            "does the function look at b'' today?"
+        ),
+        tried=(
+            "a pipe that had ended before anybody looked, a TCP connection that was shut down "
+            "in one direction, and one that was reset"
+        ),
         set_up=several_ends,
         solution=count_each,
         returns=(dict,),

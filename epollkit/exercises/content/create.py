@@ -93,14 +93,23 @@ TASKS = (
     Task(
         id="anything-readable",
         title="Ask many at once, and leave nothing behind",
-        text="Complete anything_readable(streams): a list of read ends of pipes. Return True if there is something to "
-        "read in any of them, else False. Do not sleep, take no byte, and leave nothing open.",
+        text=(
+            "Complete anything_readable(streams): a list of read ends of pipes. Return True if "
+            "there is something to read in any of them, else False. Do not sleep, take no "
+            "byte, and leave nothing open."
+        ),
         stub="def anything_readable(streams):\n"
         '    """Return whether there is something to read in any of streams."""\n    ...\n',
         wanted="the right answer at once, every byte where it was, and no epoll left open",
-        hint="One epoll can watch them all. And poll(0) looks without sleeping. Who closes the epoll?",
-        further_hint="with select.epoll() as ep: register each stream for EPOLLIN, then ep.poll(0) returns a list, which is "
-        "empty if nothing is there. bool(...) makes True or False of it.",
+        hint=(
+            "One epoll can watch them all. And poll(0) looks without sleeping. Who closes the "
+            "epoll?"
+        ),
+        further_hint=(
+            "with select.epoll() as ep: register each stream for EPOLLIN, then ep.poll(0) "
+            "returns a list, which is empty if nothing is there. bool(...) makes True or False "
+            "of it."
+        ),
         tried="three to nine pipes, with bytes in one of them or in none",
         returns=(bool,),
         set_up=some_pipes,

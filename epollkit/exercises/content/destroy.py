@@ -86,14 +86,25 @@ TASKS = (
     Task(
         id="count-all",
         title="Until everybody has left",
-        text="Complete count_all(fds): a list of read ends of pipes. Return how many bytes come from all of them, until "
-        "each writer has gone. Sleep while nothing is there. Leave nothing of yours open, and close nothing that "
-        "is not yours.",
+        text=(
+            "Complete count_all(fds): a list of read ends of pipes. Return how many bytes come "
+            "from all of them, until each writer has gone. Sleep while nothing is there. Leave "
+            "nothing of yours open, and close nothing that is not yours."
+        ),
         stub='def count_all(fds):\n    """Return how many bytes come from all of fds, until each has ended."""\n    ...\n',
-        wanted="the number of bytes of all streams, each read to its end, nothing left open, nothing closed that was lent",
-        hint="What does poll say about a pipe whose writer has gone, again and again? And who may take it out of the list?",
-        further_hint="Read whatever poll reports. When a read gives b'', unregister that stream, and count down how many "
-        "are left. When none is left, leave the loop, and let a with block close the epoll.",
+        wanted=(
+            "the number of bytes of all streams, each read to its end, nothing left open, "
+            "nothing closed that was lent"
+        ),
+        hint=(
+            "What does poll say about a pipe whose writer has gone, again and again? And who "
+            "may take it out of the list?"
+        ),
+        further_hint=(
+            "Read whatever poll reports. When a read gives b'', unregister that stream, and "
+            "count down how many are left. When none is left, leave the loop, and let a with "
+            "block close the epoll."
+        ),
         tried="three or four pipes, two parcels each, whose writers leave one after the other",
         returns=(int,),
         needs_epoll=True,

@@ -131,14 +131,25 @@ TASKS = (
     Task(
         id="write-all",
         title="Write more than fits",
-        text="Complete write_all(w, data): w is the write end of a pipe and does not block. data is more than fits, and "
-        "the reader is slow. Come back when the kernel has taken all of it.",
+        text=(
+            "Complete write_all(w, data): w is the write end of a pipe and does not block. "
+            "data is more than fits, and the reader is slow. Come back when the kernel has "
+            "taken all of it."
+        ),
         stub='def write_all(w, data):\n    """Write all of data to w, which does not block."""\n    ...\n',
-        wanted="every byte at the reader, in order, and no call that asks in vain while the pipe is full",
-        hint="os.write returns how many bytes the kernel has taken. Where are the others? And what can you wait for when "
-        "it takes none?",
-        further_hint="Keep what has not been taken: data = data[os.write(w, data):]. When the write is refused "
-        "(BlockingIOError), sleep in the poll() of an epoll that has w registered for EPOLLOUT, then go on.",
+        wanted=(
+            "every byte at the reader, in order, and no call that asks in vain while the pipe "
+            "is full"
+        ),
+        hint=(
+            "os.write returns how many bytes the kernel has taken. Where are the others? And "
+            "what can you wait for when it takes none?"
+        ),
+        further_hint=(
+            "Keep what has not been taken: data = data[os.write(w, data):]. When the write is "
+            "refused (BlockingIOError), sleep in the poll() of an epoll that has w registered "
+            "for EPOLLOUT, then go on."
+        ),
         tried="a pipe, two to three times as many bytes as fit into it, and one slow reader",
         set_up=a_slow_reader,
         solution=write_all,
@@ -146,18 +157,32 @@ TASKS = (
     Task(
         id="copy-through",
         title="Pass it on, and hold little",
-        text="Complete copy_through(r, w): the read end of one pipe and the write end of another; neither blocks. Write "
-        "to w all that comes from r, until its end. Whoever reads at the far end is slow: then you stop reading, so "
-        "that the pipe fills up and the writer has to wait, too. Hold at most 65,536 bytes. Close neither r nor w.",
+        text=(
+            "Complete copy_through(r, w): the read end of one pipe and the write end of "
+            "another; neither blocks. Write to w all that comes from r, until its end. Whoever "
+            "reads at the far end is slow: then you stop reading, so that the pipe fills up "
+            "and the writer has to wait, too. Hold at most 65,536 bytes. Close neither r nor w."
+        ),
         stub="def copy_through(r, w):\n"
         '    """Write to w all that comes from r, until its end; hold at most 65,536 bytes."""\n    ...\n',
-        wanted="every byte at the far end, in order, at most 65,536 bytes held at any time, and no call that asks in vain",
-        hint="There are two things to wait for, and never both at once. Which one is it while you hold bytes? And does a "
-        "mask of 0 keep poll from telling you about a writer who has left?",
-        further_hint="While you hold nothing, wait for r (EPOLLIN) only; while you hold something, for w (EPOLLOUT) only. "
-        "Two epolls are one way; to unregister the other one each time is another. modify(r, 0) is not enough: "
-        "EPOLLHUP is reported all the same.",
-        tried="two pipes, four to five times as many bytes as fit into one, a slow reader, a slow writer, and both in turn",
+        wanted=(
+            "every byte at the far end, in order, at most 65,536 bytes held at any time, and "
+            "no call that asks in vain"
+        ),
+        hint=(
+            "There are two things to wait for, and never both at once. Which one is it while "
+            "you hold bytes? And does a mask of 0 keep poll from telling you about a writer "
+            "who has left?"
+        ),
+        further_hint=(
+            "While you hold nothing, wait for r (EPOLLIN) only; while you hold something, for "
+            "w (EPOLLOUT) only. Two epolls are one way; to unregister the other one each time "
+            "is another. modify(r, 0) is not enough: EPOLLHUP is reported all the same."
+        ),
+        tried=(
+            "two pipes, four to five times as many bytes as fit into one, a slow reader, a "
+            "slow writer, and both in turn"
+        ),
         set_up=a_slow_far_end,
         solution=copy_through,
         needs_epoll=True,

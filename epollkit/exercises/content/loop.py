@@ -255,20 +255,32 @@ TASKS = (
     Task(
         id="echo-two",
         title="Two callers, one of them slow",
-        text="Complete echo(a, b): a and b are your ends of two connections, as file descriptors; they do not block, and "
-        "os.read and os.write work with them. Send back to each what comes from it, until both have left. One of them "
-        "sends more than fits, and reads nothing until the other has got its answers: hold at most 262,144 bytes for each. "
-        "Do not close a and b.",
+        text=(
+            "Complete echo(a, b): a and b are your ends of two connections, as file "
+            "descriptors; they do not block, and os.read and os.write work with them. Send "
+            "back to each what comes from it, until both have left. One of them sends more "
+            "than fits, and reads nothing until the other has got its answers: hold at most "
+            "262,144 bytes for each. Do not close a and b."
+        ),
         stub='def echo(a, b):\n    """Send back to each what comes from it, until both have left."""\n    ...\n',
-        wanted="every byte back at the caller that sent it, in order, nobody made to wait for the slow one, at most "
-        "262,144 bytes held for a caller, one thread, and no call that asks in vain",
-        hint="os.write may take a part, or nothing. What you still have to send is different for each caller. And what do "
-        "you ask epoll about a caller who does not read?",
-        further_hint="Keep a dictionary: file descriptor → what is left. While something is left, ask for EPOLLOUT only, "
-        "and do not read more from that caller; when nothing is left, ask for EPOLLIN again. b'' means: "
-        "unregister it.",
-        tried="two socketpairs: one caller with three short lines, and one that sends up to 800,000 "
-        "bytes and reads late",
+        wanted=(
+            "every byte back at the caller that sent it, in order, nobody made to wait for the "
+            "slow one, at most 262,144 bytes held for a caller, one thread, and no call that "
+            "asks in vain"
+        ),
+        hint=(
+            "os.write may take a part, or nothing. What you still have to send is different "
+            "for each caller. And what do you ask epoll about a caller who does not read?"
+        ),
+        further_hint=(
+            "Keep a dictionary: file descriptor → what is left. While something is left, ask "
+            "for EPOLLOUT only, and do not read more from that caller; when nothing is left, "
+            "ask for EPOLLIN again. b'' means: unregister it."
+        ),
+        tried=(
+            "two socketpairs: one caller with three short lines, and one that sends up to "
+            "800,000 bytes and reads late"
+        ),
         needs_epoll=True,
         set_up=one_slow_one_fast,
         solution=echo,
@@ -276,20 +288,33 @@ TASKS = (
     Task(
         id="stop-and-drain",
         title="Stop, but finish the sentence",
-        text="Complete echo_until(a, b, stop): the server of echo-two, which can be told to stop. When there is something "
-        "to read from stop, a pipe, take nothing more from a and b, send back what you have taken already, and return; "
-        "at once if nothing is owed. One caller is slow, so that may take a while. Hold at most 262,144 bytes for each. "
-        "Close none of the three.",
+        text=(
+            "Complete echo_until(a, b, stop): the server of echo-two, which can be told to "
+            "stop. When there is something to read from stop, a pipe, take nothing more from a "
+            "and b, send back what you have taken already, and return; at once if nothing is "
+            "owed. One caller is slow, so that may take a while. Hold at most 262,144 bytes "
+            "for each. Close none of the three."
+        ),
         stub="def echo_until(a, b, stop):\n"
-        '    """Send back to a and b what comes from each. When stop is readable: send what is owed, return."""\n    ...\n',
-        wanted="every byte back that was taken before the stop, none taken after it, nobody made to wait for the slow one, "
-        "and no call that asks in vain",
-        hint="stop stays readable, and so does a caller from whom you read no more: what does a level-triggered poll say "
-        "about them, again and again? And what are you still waiting for?",
-        further_hint="When stop is reported, unregister it, and unregister each caller to whom nothing is owed. The others "
-        "are registered for EPOLLOUT only. Loop until nothing is owed to anybody.",
-        tried="two socketpairs, told to stop while up to 262,144 bytes were owed to a caller who read late, and while "
-        "nothing was owed",
+        '    """Echo to a and b; when stop is readable, send what is owed and return."""\n    ...\n',
+        wanted=(
+            "every byte back that was taken before the stop, none taken after it, nobody made "
+            "to wait for the slow one, and no call that asks in vain"
+        ),
+        hint=(
+            "stop stays readable, and so does a caller from whom you read no more: what does a "
+            "level-triggered poll say about them, again and again? And what are you still "
+            "waiting for?"
+        ),
+        further_hint=(
+            "When stop is reported, unregister it, and unregister each caller to whom nothing "
+            "is owed. The others are registered for EPOLLOUT only. Loop until nothing is owed "
+            "to anybody."
+        ),
+        tried=(
+            "two socketpairs, told to stop while up to 262,144 bytes were owed to a caller who "
+            "read late, and while nothing was owed"
+        ),
         set_up=told_to_stop,
         solution=echo_until,
         needs_epoll=True,

@@ -158,15 +158,24 @@ TASKS = (
     Task(
         id="send-and-wait",
         title="Send it all, then listen",
-        text="Complete send_and_wait(s, data): s is the number of a socket that does not block. Send all of data; the "
-        "other end is slow. When it has everything it replies: return the reply. Sleep whenever you can do nothing.",
+        text=(
+            "Complete send_and_wait(s, data): s is the number of a socket that does not block. "
+            "Send all of data; the other end is slow. When it has everything it replies: "
+            "return the reply. Sleep whenever you can do nothing."
+        ),
         stub='def send_and_wait(s, data):\n    """Send data, then wait for the reply, and return it."""\n    ...\n',
         wanted="every byte at the other end, its reply returned, and no call that asks in vain",
-        hint="There are two things to wait for, one after the other: room to send, and the reply. What do you ask for, and "
-        "when do you stop asking for it?",
-        further_hint="Register s for EPOLLOUT, and poll before each os.write; keep what it did not take. When nothing is "
-        "left, modify s to EPOLLIN, poll once more, and read.",
-        tried="a socketpair, up to 600,000 bytes, and a peer that reads when nothing else can happen",
+        hint=(
+            "There are two things to wait for, one after the other: room to send, and the "
+            "reply. What do you ask for, and when do you stop asking for it?"
+        ),
+        further_hint=(
+            "Register s for EPOLLOUT, and poll before each os.write; keep what it did not "
+            "take. When nothing is left, modify s to EPOLLIN, poll once more, and read."
+        ),
+        tried=(
+            "a socketpair, up to 600,000 bytes, and a peer that reads when nothing else can happen"
+        ),
         returns=(bytes,),
         set_up=a_slow_peer,
         solution=send_and_wait,
@@ -179,12 +188,19 @@ TASKS = (
         "begins with ep = select.epoll(). Give check() the letters in the right order, as a list.\n"
         + "\n".join(f"    {letter}  {line}" for letter, line in STEPS.items()),
         stub='order = []  # for example ["A", "B", "C", "D", "E", "F", "G", "H"]\n',
-        wanted="the request read, every byte of the answer sent, the end read, no poll that comes back for a reason that "
-        "you did not mean, and nothing left open",
-        hint="Go through it as the kernel does: before each poll, ask what s is registered for, and whether that is the "
-        "case already.",
-        further_hint="EPOLLIN before you wait for the request; EPOLLOUT only while there is an answer to send; EPOLLIN "
-        "again before you wait for the end. An entry goes before the epoll does.",
+        wanted=(
+            "the request read, every byte of the answer sent, the end read, no poll that comes "
+            "back for a reason that you did not mean, and nothing left open"
+        ),
+        hint=(
+            "Go through it as the kernel does: before each poll, ask what s is registered for, "
+            "and whether that is the case already."
+        ),
+        further_hint=(
+            "EPOLLIN before you wait for the request; EPOLLOUT only while there is an answer "
+            "to send; EPOLLIN again before you wait for the end. An entry goes before the "
+            "epoll does."
+        ),
         tried="a socketpair, an answer of 300,000 bytes or more, and a peer that reads late",
         set_up=one_request,
         solution=["E", "C", "H", "F", "A", "G", "D", "B"],

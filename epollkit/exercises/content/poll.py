@@ -167,15 +167,25 @@ TASKS = (
     Task(
         id="first-ready",
         title="The first that is ready",
-        text="Complete first_ready(fds, timeout): a list of read ends of pipes, and seconds. Return the one that has "
-        "something to read; sleep until one has. Return None if none has within timeout. Take nothing out, leave "
-        "nothing open.",
+        text=(
+            "Complete first_ready(fds, timeout): a list of read ends of pipes, and seconds. "
+            "Return the one that has something to read; sleep until one has. Return None if "
+            "none has within timeout. Take nothing out, leave nothing open."
+        ),
         stub="def first_ready(fds, timeout):\n"
         '    """Return the one of fds that has something to read, or None after timeout seconds."""\n    ...\n',
-        wanted="the number of the pipe that is ready, or None when time is up, and no call that asks in vain",
-        hint="One call sleeps at all of them, and takes a bound. In which unit? And what does it return when time is up?",
-        further_hint="Register all of them with one epoll. poll(timeout) takes seconds, and returns a list of (fd, mask): "
-        "an empty one when time is up: look before you take its first.",
+        wanted=(
+            "the number of the pipe that is ready, or None when time is up, and no call that "
+            "asks in vain"
+        ),
+        hint=(
+            "One call sleeps at all of them, and takes a bound. In which unit? And what does "
+            "it return when time is up?"
+        ),
+        further_hint=(
+            "Register all of them with one epoll. poll(timeout) takes seconds, and returns a "
+            "list of (fd, mask): an empty one when time is up: look before you take its first."
+        ),
         tried="three to five pipes: one to which a byte came late, none that got one, and one that "
         "held a byte from the beginning",
         returns=(int, type(None)),
@@ -186,18 +196,31 @@ TASKS = (
     Task(
         id="wait-until",
         title="A deadline is not a timeout",
-        text="Complete wait_until(r, deadline): the read end of a pipe, and a moment of time.monotonic(). Return all bytes "
-        "that come from r until that moment, not sooner and not later; but if the stream ends before it, then at once. "
-        "The moment may have passed already. Sleep while nothing is there.",
+        text=(
+            "Complete wait_until(r, deadline): the read end of a pipe, and a moment of "
+            "time.monotonic(). Return all bytes that come from r until that moment, not sooner "
+            "and not later; but if the stream ends before it, then at once. The moment may "
+            "have passed already. Sleep while nothing is there."
+        ),
         stub="def wait_until(r, deadline):\n"
-        '    """Return all bytes that come from r until its end, or until time.monotonic() is deadline."""\n    ...\n',
-        wanted="every byte that came before the deadline or the end, no coming back early, and no sleeping past it",
-        hint="Each parcel ends a poll, and the next poll begins anew. How long may that one take? And what does a timeout "
-        "below 0 mean?",
-        further_hint="In the loop, before each poll, compute how much time is left: deadline - time.monotonic(). If nothing "
-        "is left, return: poll would take a timeout below 0 for 'wait for ever'. A read that gives b'' ends it, too.",
-        tried="a pipe: parcels that go on past the deadline, a writer that leaves long before it, and a deadline that has "
-        "passed",
+        '    """Return all bytes that come from r until its end, or until the deadline."""\n    ...\n',
+        wanted=(
+            "every byte that came before the deadline or the end, no coming back early, and no "
+            "sleeping past it"
+        ),
+        hint=(
+            "Each parcel ends a poll, and the next poll begins anew. How long may that one "
+            "take? And what does a timeout below 0 mean?"
+        ),
+        further_hint=(
+            "In the loop, before each poll, compute how much time is left: deadline - "
+            "time.monotonic(). If nothing is left, return: poll would take a timeout below 0 "
+            "for 'wait for ever'. A read that gives b'' ends it, too."
+        ),
+        tried=(
+            "a pipe: parcels that go on past the deadline, a writer that leaves long before "
+            "it, and a deadline that has passed"
+        ),
         set_up=a_deadline,
         solution=wait_until,
         returns=(bytes,),

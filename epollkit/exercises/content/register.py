@@ -150,16 +150,23 @@ TASKS = (
     Task(
         id="is-peer-gone",
         title="Is anybody still there?",
-        text="Complete is_peer_gone(fd): the number of a connected socket, TCP or one of a socketpair. Return True "
-        "if the other end will write no more, else False. Bytes may wait unread: take none of them. Do not sleep.",
+        text=(
+            "Complete is_peer_gone(fd): the number of a connected socket, TCP or one of a "
+            "socketpair. Return True if the other end will write no more, else False. Bytes "
+            "may wait unread: take none of them. Do not sleep."
+        ),
         stub="def is_peer_gone(fd):\n"
         '    """Return whether the other end of the socket fd will write no more."""\n    ...\n',
         wanted="the right answer at once, on both kinds of sockets, and every byte where it was",
         hint="Which of the switches says that the other end writes no more? Who has to turn it on?",
-        further_hint="Register fd with select.EPOLLRDHUP, and look with poll(0). On TCP there is no HUP, and IN is there "
-        "for unread bytes as well. Close the epoll.",
-        tried="TCP, where the other end had closed, or was there, with five bytes unread; and a TCP "
-        "connection or a socketpair with nothing unread",
+        further_hint=(
+            "Register fd with select.EPOLLRDHUP, and look with poll(0). On TCP there is no "
+            "HUP, and IN is there for unread bytes as well. Close the epoll."
+        ),
+        tried=(
+            "TCP, where the other end had closed, or was there, with five bytes unread; and a "
+            "TCP connection or a socketpair with nothing unread"
+        ),
         returns=(bool,),
         advice=what_the_mask_said,
         set_up=a_line,

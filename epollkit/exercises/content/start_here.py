@@ -59,12 +59,21 @@ TASKS = (
     Task(
         id="is-readable",
         title="Ask, and take nothing",
-        text="Complete is_readable(r): r is the read end of a pipe. Return True if there is something to read now, else "
-        "False. Do not wait, take nothing out, leave nothing open.",
+        text=(
+            "Complete is_readable(r): r is the read end of a pipe. Return True if there is "
+            "something to read now, else False. Do not wait, take nothing out, leave nothing "
+            "open."
+        ),
         stub='def is_readable(r):\n    """Return whether r has something to read now."""\n    ...\n',
         wanted="the right answer at once, with nothing taken out of the pipe and nothing left open",
-        hint="An epoll that you make for this one question will do. How long does its poll wait, if you do not say?",
-        further_hint="Create an epoll in a with block, register r for EPOLLIN, and call poll(0). An empty list means: no.",
+        hint=(
+            "An epoll that you make for this one question will do. How long does its poll "
+            "wait, if you do not say?"
+        ),
+        further_hint=(
+            "Create an epoll in a with block, register r for EPOLLIN, and call poll(0). An "
+            "empty list means: no."
+        ),
         tried="a pipe that was empty, one that held bytes, and one whose bytes had been read",
         returns=(bool,),
         set_up=a_pipe_with_or_without,

@@ -92,14 +92,23 @@ TASKS = (
     Task(
         id="read-everything",
         title="Read a stream until its end",
-        text="Complete read_everything(r): r is the read end of a pipe. Return every byte that comes, in one bytes "
-        "object, when the stream has ended.",
+        text=(
+            "Complete read_everything(r): r is the read end of a pipe. Return every byte that "
+            "comes, in one bytes object, when the stream has ended."
+        ),
         stub='def read_everything(r):\n    """Return all bytes that come from r, until its end."""\n    ...\n',
         wanted="every byte of the stream, in order, and one call that finds the end",
-        hint="One read returns what is there, not what is still to come. What does a read return at the end?",
-        further_hint="Read in a loop, and collect the pieces. A short piece is no end. The end is a read that returns b'': "
-        "then leave the loop.",
-        tried="a pipe whose writer sends four pieces, each when the last has been taken, and leaves",
+        hint=(
+            "One read returns what is there, not what is still to come. What does a read "
+            "return at the end?"
+        ),
+        further_hint=(
+            "Read in a loop, and collect the pieces. A short piece is no end. The end is a "
+            "read that returns b'': then leave the loop."
+        ),
+        tried=(
+            "a pipe whose writer sends four pieces, each when the last has been taken, and leaves"
+        ),
         returns=(bytes,),
         set_up=a_writer_in_pieces,
         solution=read_everything,
@@ -107,13 +116,21 @@ TASKS = (
     Task(
         id="first-of-two",
         title="Wait at two doors at once",
-        text="Complete first_of_two(r1, r2): both are read ends of pipes, and a parcel comes to one of them. Sleep until "
-        "then. Return the bytes of the parcel.",
+        text=(
+            "Complete first_of_two(r1, r2): both are read ends of pipes, and a parcel comes to "
+            "one of them. Sleep until then. Return the bytes of the parcel."
+        ),
         stub='def first_of_two(r1, r2):\n    """Return the bytes of whichever stream gets some first."""\n    ...\n',
-        wanted="the parcel, from whichever stream it came, and no call that asks in vain while there is none",
+        wanted=(
+            "the parcel, from whichever stream it came, and no call that asks in vain while "
+            "there is none"
+        ),
         hint="A read of r1 sleeps at r1, whatever lies in r2. Which call sleeps at both?",
-        further_hint="Register r1 and r2 with a select.epoll() for EPOLLIN. Its poll() sleeps, and returns pairs "
-        "(fd, mask): read from that fd only. Then close the epoll, or use it in a with block.",
+        further_hint=(
+            "Register r1 and r2 with a select.epoll() for EPOLLIN. Its poll() sleeps, and "
+            "returns pairs (fd, mask): read from that fd only. Then close the epoll, or use it "
+            "in a with block."
+        ),
         tried="two pipes and one parcel, which came to the first or to the second",
         returns=(bytes,),
         set_up=two_writers,

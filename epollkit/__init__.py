@@ -2,7 +2,7 @@
 
 >>> import epollkit
 >>> with epollkit.record() as log:        # doctest: +SKIP
-...     ...                               # plain select.epoll, os.pipe, socket: the code you would ship
+...     ...                               # plain select.epoll, os.pipe, socket: what you would ship
 >>> epollkit.timeline(log)                # doctest: +SKIP
 """
 

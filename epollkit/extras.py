@@ -1,4 +1,4 @@
-"""The packages beyond the standard library that a part of epollkit needs, and what to type for them.
+"""The packages beyond the standard library that a part of epollkit needs, and what to type for it.
 
 *Facts.* Recording needs the standard library only.  Drawing, and what a notebook shows, need more;
 pip installs these packages only if it is asked for the *extra* that lists them, and writes the

@@ -5,6 +5,7 @@ the rules that hold for every log, threads, busy cores, and what must be left be
 
 import contextlib
 import gc
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -218,3 +219,14 @@ def tracked_files():
     if listed.returncode != 0:
         pytest.skip(f"this is not a checkout that git can list: {listed.stderr.strip()}")
     return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def load_tool(name):
+    """Return the module in tools/ of this *name*."""
+    spec = importlib.util.spec_from_file_location(
+        f"epollkit_tools_{name}", ROOT / "tools" / f"{name}.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -6,33 +6,19 @@ not run.
 """
 
 import ast
-import importlib.util
 import json
 import re
-import sys
-from pathlib import Path
 
 import nbformat
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from support import ROOT, load_tool
 
-ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
-def load(name):
-    """Return the module in tools/ of this *name*."""
-    spec = importlib.util.spec_from_file_location(
-        f"epollkit_tools_{name}", ROOT / "tools" / f"{name}.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-tool, minutes = load("notebooks"), load("minutes")
+tool, minutes = load_tool("notebooks"), load_tool("minutes")
 
 COMMENT_MARKER = re.compile(r"^\s*#\s*(NBVAL_|PYTEST_VALIDATE)", re.MULTILINE)
 TAGS_OF_EVERY_NOTEBOOK = {"pipe", "socket", "predict", "exercise", "explorable"}

@@ -2,20 +2,14 @@
 says where.
 """
 
-import importlib.util
 import re
 import select
-from pathlib import Path
 
 import nbformat
 import pytest
+from support import load_tool
 
-ROOT = Path(__file__).resolve().parents[2]
-_spec = importlib.util.spec_from_file_location(
-    "epollkit_tools_where_shown", ROOT / "tools" / "where_shown.py"
-)
-tool = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tool)
+tool = load_tool("where_shown")
 
 #: What the first ten notebooks have to answer: statements of widely copied texts, questions of
 #: epoll(7), learners' questions.

@@ -645,7 +645,10 @@ def test_a_long_legend_has_more_rows(logs, monkeypatch):
     rows = legend_of(plan)
     assert len(rows) > 2 and [one[1:] for row in rows for one in row] == [one[1:] for one in whole]
     for row in rows:
-        assert row[0][0] == 0 and row[-1][0] + 0.25 + ink.measure(row[-1][2], 7.5)[0] <= 3.0 + ink.RIGHT
+        assert (
+            row[0][0] == 0
+            and row[-1][0] + 0.25 + ink.measure(row[-1][2], 7.5)[0] <= 3.0 + ink.RIGHT
+        )
 
 
 @pytest.mark.parametrize(

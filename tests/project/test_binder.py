@@ -4,7 +4,6 @@ the links lead to the notebooks, and what Binder builds has the course in it.  A
 its word.
 """
 
-import importlib.util
 import os
 import re
 import shutil
@@ -14,11 +13,9 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from support import ROOT, load_tool
 
-ROOT = Path(__file__).resolve().parents[2]
-spec = importlib.util.spec_from_file_location("binder_links", ROOT / "tools" / "binder_links.py")
-binder_links = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(binder_links)
+binder_links = load_tool("binder_links")
 
 NOTEBOOKS = [f"notebooks/{path.name}" for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
 

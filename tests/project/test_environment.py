@@ -189,7 +189,7 @@ def test_constraints_pin_everything_that_our_packages_bring_along():
 
 
 def test_the_pins_run_on_the_first_release_of_every_python_we_allow():
-    """A package may want 3.11.5, and Debian's 3.11 is 3.11.2: its pip would find no pinned version."""
+    """A package may want 3.11.5; Debian's 3.11 is 3.11.2, and its pip would find no pinned one."""
     from importlib import metadata
 
     course, group, theirs = sections_of_constraints()

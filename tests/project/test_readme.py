@@ -3,18 +3,15 @@
 its program runs, its picture's story is what happens, its links lead somewhere.
 """
 
-import importlib.util
 import re
 import struct
 from html.parser import HTMLParser
-from pathlib import Path
 
+import nbformat
 from markdown_it import MarkdownIt
+from support import ROOT, load_tool
 
-ROOT = Path(__file__).resolve().parents[2]
-spec = importlib.util.spec_from_file_location("readme", ROOT / "tools" / "readme.py")
-readme = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(readme)
+readme, minutes = load_tool("readme"), load_tool("minutes")
 
 
 def test_the_picture_tells_what_the_program_does():
@@ -68,7 +65,21 @@ def test_every_module_named_in_contributing_is_there():
         assert any((ROOT / folder / name).exists() for folder in ("", "epollkit")), name
 
 
-def test_notebooks_marked_as_written_are_those_that_exist():
+def test_the_table_has_every_notebook_and_the_minutes_that_it_takes():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    linked = set(re.findall(r"\| ✔ \| \[[^]]*\]\((notebooks/[^)]*)\)", text))
-    assert linked == {f"notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")}
+    listed = re.findall(r"^\| \[[^]]*\]\((notebooks/[^)]*)\) \| ?(\d*) \|", text, re.MULTILINE)
+    takes = {
+        f"notebooks/{path.name}": minutes.count(nbformat.read(path, 4)).to_state
+        for path in (ROOT / "notebooks").glob("*.ipynb")
+    }
+    assert {path for path, _ in listed} == takes.keys()
+    assert {path: int(stated) for path, stated in listed if stated} == {
+        path: takes[path] for path in takes if "reference" not in path
+    }
+
+
+def test_a_saturday_takes_as_long_as_it_says():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    way = re.search(r"On a Saturday: ([\d, and]+), about three and a half hours", text)[1]
+    table = dict(re.findall(r"\[(\d\d) [^]]*\]\([^)]*\) \| (\d+) \|", text))
+    assert abs(sum(int(table[number]) for number in re.findall(r"\d\d", way)) - 210) <= 15

@@ -121,12 +121,12 @@ def interest_list(epoll) -> tuple[Entry, ...]:
         for line in lines:
             if line.startswith("tfd:"):
                 words = line.replace(":", ": ").split()
-                found = dict(zip(words[::2], words[1::2], strict=False))
+                fields = dict(zip(words[::2], words[1::2], strict=False))
                 entries.append(
                     Entry(
-                        int(found["tfd:"]),
-                        int(found["events:"], 16),
-                        int(found.get("ino:", "0"), 16),
+                        int(fields["tfd:"]),
+                        int(fields["events:"], 16),
+                        int(fields.get("ino:", "0"), 16),
                     )
                 )
     return tuple(sorted(entries))
@@ -219,14 +219,14 @@ def addresses(number: int) -> tuple:
 
     *Source:* getsockname(2).
     """
-    found = []
+    both = []
     with _borrowed(number) as sock:
         for ask in (sock.getsockname, sock.getpeername):
             try:
-                found.append(ask() or None)
+                both.append(ask() or None)
             except OSError:
-                found.append(None)
-    return tuple(found)
+                both.append(None)
+    return tuple(both)
 
 
 def is_listening(number: int) -> bool:
@@ -354,7 +354,7 @@ def other_ends() -> dict[int, int]:
 
     *Source:* unix(7), getpeername(2).
     """
-    ends, found, peers = {}, {}, None
+    ends, others, peers = {}, {}, None
     for number in numbers():
         try:
             who = identity(number)
@@ -375,8 +375,8 @@ def other_ends() -> dict[int, int]:
             continue
         if other and own:
             ends.setdefault(own, number)
-            found[number] = other
-    return {number: ends[other] for number, other in found.items() if other in ends}
+            others[number] = other
+    return {number: ends[other] for number, other in others.items() if other in ends}
 
 
 def bytes_waiting(stream) -> int:

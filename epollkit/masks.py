@@ -64,10 +64,10 @@ def names(mask: int) -> str:
         raise ValueError(
             f"an event mask lies between 0 and 0xFFFFFFFF, got {mask}; pass for instance select.EPOLLIN"
         )
-    found = [name for name, bit in FLAGS.items() if mask & bit]
+    spelled = [name for name, bit in FLAGS.items() if mask & bit]
     if rest := mask & ~sum(FLAGS.values()):
-        found.append(hex(rest))
-    return "|".join(found) or "0"
+        spelled.append(hex(rest))
+    return "|".join(spelled) or "0"
 
 
 def value(spelled: str) -> int:

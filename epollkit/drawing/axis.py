@@ -373,10 +373,14 @@ def named(marks):
     for mark, row in zip(marks, rows, strict=True):
         if len(places[row]) <= MOST_ALIKE or mark.x == next(iter(places[row])):
             together.setdefault((row[0], mark.x, round(8 * mark.y)), []).append(mark)
-    for (_, x, _), found in together.items():
-        whats = list(dict.fromkeys(mark.what for mark in found))
-        many = f"{len(found):,} × {whats[0]}" if len(whats) == 1 else f"{len(found):,} events"
-        yield x, found[0].y, ", ".join(whats) if len(whats) == len(found) < 3 else many
+    for (_, x, _), marks_here in together.items():
+        whats = list(dict.fromkeys(mark.what for mark in marks_here))
+        many = (
+            f"{len(marks_here):,} × {whats[0]}"
+            if len(whats) == 1
+            else f"{len(marks_here):,} events"
+        )
+        yield x, marks_here[0].y, ", ".join(whats) if len(whats) == len(marks_here) < 3 else many
 
 
 def share(lefts, rights, edges):

@@ -168,7 +168,7 @@ class Ink:
             (
                 size
                 for size in (9, 8, 7)
-                if all(measure(one, size, "bold")[0] < room for one in lines)
+                if all(measure(line, size, "bold")[0] < room for line in lines)
             ),
             7,
         )
@@ -343,7 +343,7 @@ class Ink:
                 (bar.left, bar.right)
             )
         for lane, families in lanes.values():
-            for row, family in enumerate(one for one in FILL if one in families):
+            for row, family in enumerate(family for family in FILL if family in families):
                 bars, base = families[family], lane.top + 0.36 + 0.14 * row
                 self.text(
                     -0.12,
@@ -473,7 +473,7 @@ class Ink:
 
     def _words(self):
         """Name the marks, then the entries, then the levels: what stands first finds room first."""
-        plan, said = self.plan, set()
+        plan, named_already = self.plan, set()
         for x, y, what in named(plan.events):
             self._write(x * self.scale, y, [what], 7.5, EVENT, PLACES["event"], "bold")
         for mark in plan.closes:
@@ -486,7 +486,7 @@ class Ink:
             # Where there is no room: the legend says what the line means.
             name = [short.removesuffix(" closed")]
             x, what = mark.x * self.scale, (mark.call, mark.what)
-            if what not in said and any(
+            if what not in named_already and any(
                 self._write(x, mark.lane.top, shown, 7.5, CLOSE, places, "bold")
                 for shown, places in (
                     (texts[:2], right),
@@ -496,7 +496,7 @@ class Ink:
                     ([f"{name[0]} ▸"], left),
                 )
             ):
-                said.add(what)
+                named_already.add(what)
         for mark in plan.elsewhere:
             self._write(mark.x * self.scale, mark.y, [mark.what], 7.5, INK, UP + DOWN)
         for x, y, what in named([*plan.buffer_events, *plan.not_writable]):
@@ -516,14 +516,14 @@ class Ink:
 
     def _levels(self, area):
         """Say how much waits, on each plateau that has room for it; if none has, the highest."""
-        unit, xs, said = UNITS.get(area.unit, ""), area.xs * self.scale, False
+        unit, xs, is_written = UNITS.get(area.unit, ""), area.xs * self.scale, False
         for at in np.flatnonzero(np.diff(xs) > 0.12)[:MANY] * (area.unit != "entries"):
             text, wide = f"{area.levels[at]:,}{unit}", xs[at + 1] - xs[at]
             if area.levels[at] and wide > measure(text, 7)[0]:
                 y = float(area.height(area.levels[at]))
                 places = PLACES["level"] if area.base - y > 0.17 else PLACES["level"][-1:]
-                said |= self._write(xs[at] + wide / 2, y, [text], 7, LEVEL_TEXT, places)
-        if area.peak and not said:
+                is_written |= self._write(xs[at] + wide / 2, y, [text], 7, LEVEL_TEXT, places)
+        if area.peak and not is_written:
             text = f"{area.peak:,}{unit}" + " at most" * (area.unit != "entries")
             self._write(
                 xs[1],

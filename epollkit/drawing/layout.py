@@ -48,13 +48,13 @@ class _Plan:
 
     def __init__(self, log, place, streams, threads):
         self.log, self.place, self.picture = log, place, Layout(place)
-        self.description = [one.description for one in log.objects]
+        self.description = [stream.description for stream in log.objects]
         self.picked = streams is not None
-        picked = [log.find(one) for one in _as_list(streams)] if self.picked else ()
+        picked = [log.find(stream) for stream in _as_list(streams)] if self.picked else ()
         self.shown = (
-            {end for one in picked for end in (one.description, one.other_end)}
+            {end for stream in picked for end in (stream.description, stream.other_end)}
             if self.picked
-            else {one.description for one in log.objects if not one.internal}
+            else {stream.description for stream in log.objects if not stream.internal}
         )
         columns = log.columns()
         self.calls = list(zip(columns["name"], columns["stream"], columns["epoll"], strict=True))
@@ -68,9 +68,10 @@ class _Plan:
                 if name == "epoll.poll":
                     self.eventful.update(index for index, _ in log.raw_events(call))
         self.gone = {}  # description → where the last of its numbers was closed
-        for one in log.objects:
-            closed = place.width if one.closed_by is None else float(place.returned[one.closed_by])
-            self.gone[one.description] = max(closed, self.gone.get(one.description, 0.0))
+        for stream in log.objects:
+            call, description = stream.closed_by, stream.description
+            closed = place.width if call is None else float(place.returned[call])
+            self.gone[description] = max(closed, self.gone.get(description, 0.0))
         self.lane_of, self.rows, self.without_out = {}, {}, {}
         lanes = self._add_threads(_chosen(threads, log.threads))
         self._add_epolls()
@@ -170,7 +171,9 @@ class _Plan:
                 if not self.picked or lines or epoll.description in self.shown:
                     epolls[epoll.description] = epoll, lines
         self.shown |= epolls.keys()
-        alone, others = _split(list(epolls.values()), "epoll", lambda one: one[1])
+        alone, others = _split(
+            list(epolls.values()), "epoll", lambda epoll_and_lines: epoll_and_lines[1]
+        )
         for epoll, lines in alone:
             self._add_epoll(epoll, lines)
         if others:
@@ -339,7 +342,7 @@ class _Plan:
 
     def _add_flow(self, flow, height, gap):
         log, place, picture = self.log, self.place, self.picture
-        ends = [one for one in log.objects if one.description in (flow.source, flow.sink)]
+        ends = [end for end in log.objects if end.description in (flow.source, flow.sink)]
         kind, used = NOTES.get(flow.unit, ends[0].kind), _is_used(flow)
         note = kind if used or flow.endings else f"{kind}, empty"
         lane = picture.add(
@@ -353,9 +356,9 @@ class _Plan:
             self.lane_of[side, end] = lane
             self.lane_of.setdefault(end, lane)
         opened = min(
-            0.0 if one.opened_by is None else float(place.returned[one.opened_by]) for one in ends
+            0.0 if end.opened_by is None else float(place.returned[end.opened_by]) for end in ends
         )
-        closed = max(self.gone[one.description] for one in ends)
+        closed = max(self.gone[end.description] for end in ends)
         area = self._add_area(
             lane,
             place.x([position for position, _, _ in flow.points]),
@@ -368,11 +371,11 @@ class _Plan:
             closed,
         )
 
-        def mark(marks, found, xs, levels=None):
+        def mark(marks, happenings, xs, levels=None):
             ys = area.height(area.level(xs) if levels is None else levels)
             marks += [
                 Mark(lane, x, y, what, call)
-                for x, y, (_, what, call) in zip(xs.tolist(), ys.tolist(), found, strict=True)
+                for x, y, (_, what, call) in zip(xs.tolist(), ys.tolist(), happenings, strict=True)
             ]
 
         filled = {position: level for position, level, _ in flow.points if level}
@@ -405,18 +408,18 @@ class _Plan:
             if not any(is_full for at, is_full in refused[: bisect_right(refused, (x, True))][-1:]):
                 mark(picture.not_writable, [(None, "not writable", call)], np.array([x]))
         for position, amount, call in flow.elsewhere:
-            said = f"{abs(amount):,}{' B' * (flow.unit == 'bytes')} {'came from' if amount > 0 else 'went'} elsewhere"
+            words = f"{abs(amount):,}{' B' * (flow.unit == 'bytes')} {'came from' if amount > 0 else 'went'} elsewhere"
             mark(
                 picture.elsewhere,
-                [(position, said, call)],
+                [(position, words, call)],
                 place.x([position]),
                 [max(0, amount, filled.get(position, 0))],
             )
         unit = "B" if flow.unit == "bytes" else "waiting"
         lost = {call: f", {amount:,} {unit} discarded" for _, amount, call in flow.discarded}
         for position, how, stream, call in flow.endings:
-            said = f"{story.brief(log.objects[stream].name)} {how}{lost.get(call, '')}"
-            mark(picture.closes, [(position, said, call)], place.x([position]))
+            words = f"{story.brief(log.objects[stream].name)} {how}{lost.get(call, '')}"
+            mark(picture.closes, [(position, words, call)], place.x([position]))
 
     def _add_area(self, lane, xs, levels, start, top, base, unit, left=0.0, right=None):
         last, end = levels[-1] if levels else start, self.place.width if right is None else right
@@ -465,13 +468,13 @@ def _as_list(given):
 def _chosen(wanted, there):
     if wanted is None:
         return there
-    names = {str(one) for one in _as_list(wanted)}
-    if unknown := names - {one.name for one in there}:
+    names = {str(thread) for thread in _as_list(wanted)}
+    if unknown := names - {thread.name for thread in there}:
         raise ValueError(
             f"no thread is called {', '.join(sorted(unknown))}; "
-            f"this log knows {', '.join(one.name for one in there)}"
+            f"this log knows {', '.join(thread.name for thread in there)}"
         )
-    return [one for one in there if one.name in names]
+    return [thread for thread in there if thread.name in names]
 
 
 def _split(there, kind, matters=lambda each: True, is_named=lambda each: True):

@@ -123,18 +123,18 @@ class Timeline:
             f'<img alt="{html.escape(story, quote=True)}" style="max-width: 100%" '
             f'width="960" src="data:image/png;base64,{data}">'
         )
-        said = [f"Not seen: {limit}" for limit in self.log.limits()]
+        remarks = [f"Not seen: {limit}" for limit in self.log.limits()]
         if boxed := [
-            one.name
-            for one in (*self.log.threads, *self.log.objects)
-            if ink.printable(one.name) != one.name
+            each.name
+            for each in (*self.log.threads, *self.log.objects)
+            if ink.printable(each.name) != each.name
         ]:
-            said.append(
+            remarks.append(
                 f"Boxes stand for characters that no font here has, in {', '.join(boxed)}; "
                 "a font such as Noto Sans CJK has them."
             )
         return {
-            "text/html": image + "".join(f"<p>{html.escape(one)}</p>" for one in said),
+            "text/html": image + "".join(f"<p>{html.escape(remark)}</p>" for remark in remarks),
             "text/plain": story,
         }
 

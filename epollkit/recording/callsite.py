@@ -129,7 +129,7 @@ def _name(target):
         text = ast.unparse(target)
         return text if text.replace(".", "").isidentifier() else None
     if isinstance(target, (ast.Tuple, ast.List)):
-        return [_name(one) for one in target.elts]
+        return [_name(element) for element in target.elts]
     return None
 
 
@@ -169,7 +169,7 @@ def _parent_of_call(tree, end):
 def variable(frame, number):
     """Find the one variable of *frame* that holds *number*, or an object with that number."""
     variables = frame.f_locals
-    found = _holders(variables, number)
+    names = _holders(variables, number)
     # Before Python 3.13 this is a copy that stays with the frame of a function, and would keep
     # alive what the function drops.  Three references: ours, the frame's, the question's; a fourth
     # would be the program's own locals().
@@ -179,9 +179,9 @@ def variable(frame, number):
         and sys.getrefcount(variables) <= 3
     ):
         variables.clear()
-    if len(found) != 1:
-        found = _holders(frame.f_globals, number)
-    return found[0] if len(found) == 1 else None
+    if len(names) != 1:
+        names = _holders(frame.f_globals, number)
+    return names[0] if len(names) == 1 else None
 
 
 def _holders(variables, number):

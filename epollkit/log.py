@@ -474,11 +474,13 @@ class Log(Sequence):
     def limits(self) -> list[str]:
         """Say in words what this recording could not see.
 
-        An empty list: nothing that matters is missing.
+        An empty list: nothing that can be decided is missing.  `analysis.limits` lists what can be
+        decided, and what cannot: traffic from outside that balances on a pipe, a unix connection or
+        a terminal, for instance.
         """
-        from .analysis.story import unseen
+        from .analysis.limits import find_limits
 
-        return unseen(self)
+        return find_limits(self)
 
     def summary(self, most=60) -> str:
         """Tell the story in words, step by step, without times.

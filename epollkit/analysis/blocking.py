@@ -22,7 +22,7 @@ from bisect import bisect_right
 from itertools import accumulate
 from math import inf
 
-from ..syscalls import READS, STILL_IN_CALL
+from ..syscalls import NOTHING_MOVED, READS, STILL_IN_CALL
 from .calls import POLLS
 from .causes import Causes
 
@@ -61,6 +61,7 @@ def _find_writers(log, flow, asleep):
     """Mark the writes during which the kernel said: no room, and not all of their bytes are in."""
     if not any(not writable for *_, writable in flow.notes):
         return
+    errnos = log.columns()["errno"]
     ended = [inf if flow.ends[call] == STILL_IN_CALL else flow.ends[call] for call in flow.writes]
     began = [flow.starts[call] for call in flow.writes]
     open_until = list(accumulate(ended, max))
@@ -71,6 +72,7 @@ def _find_writers(log, flow, asleep):
             if (
                 ended[at] >= until
                 and log.may_sleep(call)
+                and errnos[call] not in NOTHING_MOVED
                 and waiting - flow.least(since, until) < log.wanted(call)
             ):
                 asleep[call] = 1

@@ -218,7 +218,7 @@ class _Account:
         """
         taken = 0
         for call in calls:
-            part = min(wanted - taken, self.log.wanted(call) - self.early.get(call, 0))
+            part = min(wanted - taken, self.calls.bound(call) - self.early.get(call, 0))
             if part > 0:
                 taken += part
                 self.early[call] = self.early.get(call, 0) + part

@@ -46,7 +46,15 @@ ERRORS = {
     114: "EALREADY",
     115: "EINPROGRESS",
 }
-KINDS = {"tcp": "TCP socket", "unix": "unix socket", "udp": "UDP socket"}
+KINDS = {
+    "tcp": "TCP socket",
+    "unix": "unix socket",
+    "udp": "UDP socket",
+    "unix-dgram": "unix datagram socket",
+    "unix-seqpacket": "unix seqpacket socket",
+    "pty": "terminal",
+    "tls": "TLS socket",
+}
 #: What ``pipe2`` is given.  *Source:* ``include/uapi/asm-generic/fcntl.h``.
 PIPE_FLAGS = {"O_NONBLOCK": 0o4000, "O_DIRECT": 0o40000, "O_CLOEXEC": 0o2000000}
 MAKERS = ("epoll", "pipe", "pipe2", "eventfd", "socket", "socketpair")
@@ -62,35 +70,6 @@ def tell(log, most=60) -> str:
     if told < last:
         lines.append(f"… and {count(last - told, 'more step')}.")
     return "\n".join(lines + [f"Not seen: {limit}" for limit in log.limits()])
-
-
-def unseen(log) -> list[str]:
-    """Say what *log* could not see, a sentence for each thing."""
-    said = [
-        f"{log.objects[index].name} was closed by a call that was not seen (by C code, or when its "
-        "object was dropped)."
-        for kind, index, _ in log.evidence
-        if kind == "closed unseen"
-    ]
-    said += log.remarks
-    said += [
-        f"{one.name} was closed here, but somebody else, as another process, still holds it open."
-        for one in log.streams
-        if one.held_elsewhere and not one.internal
-    ]
-    for flow in log.flows:
-        came = sum(n for _, n, _ in flow.elsewhere if n > 0)
-        went = -sum(n for _, n, _ in flow.elsewhere if n < 0)
-        for amount, what in ((came, "came from elsewhere"), (went, "went elsewhere")):
-            if amount:
-                said.append(
-                    f"{log.channel_name(flow)}: {amount:,} {flow.unit} {what} "
-                    "(another process, or code that makes its calls in C)."
-                )
-    for one in log.streams:
-        if one.kind == "udp":
-            said.append(f"{one.name}: datagrams are not counted as a level.")
-    return said
 
 
 def opening(log) -> str:

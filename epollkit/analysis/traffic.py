@@ -98,13 +98,15 @@ class FlowCalls:
             columns["moved"],
         )
 
+    def bound(self, call) -> int:
+        """Return how much a write put in; at most, if that is not known."""
+        return self.moved[call] if self.log.is_counted(call) else self.log.wanted(call)
+
     @cached_property
     def written(self) -> RunningTotal:
         """What writes can have put in, from their starts on: those not counted, all they had."""
-        log, moved = self.log, self.moved
         return RunningTotal(
-            [self.starts[call] for call in self.writes],
-            [moved[call] if log.is_counted(call) else log.wanted(call) for call in self.writes],
+            [self.starts[call] for call in self.writes], list(map(self.bound, self.writes))
         )
 
     @cached_property

@@ -74,7 +74,7 @@ class Causes:
     # reads and writes
 
     def readable_later(self, stream, began, ended) -> bool:
-        """Nothing can have waited at *began*; by *ended* a write, or the end of the source, began."""
+        """Nothing can have waited at *began*; a write or a close by the source began by *ended*."""
         flow = self.out_of.get(self.description[stream]) if stream >= 0 else None
         if flow is None or flow.is_fed_elsewhere or flow.most(began, began) > 0:
             return False

@@ -41,7 +41,7 @@ class Registration(NamedTuple):
     """A change of an entry: a call that succeeded, or what was there before the recording.
 
     *stream* is an index, −1 for something unknown, *description* what it stands for (None if
-    unknown).  *mask* is as given, in 32 bits; None where the entry was taken out.
+    unknown).  *mask* is as given; None where the entry was taken out.
     """
 
     began_ns: float
@@ -100,7 +100,7 @@ def registrations(log) -> dict:
     for epoll in log.epolls:
         for number, stream, mask in epoll.start_list:
             stream = -1 if stream is None else stream
-            change = Registration(-inf, -inf, number, stream, description(stream), unsigned(mask))
+            change = Registration(-inf, -inf, number, stream, description(stream), mask)
             changes.setdefault((epoll.description, number), []).append(change)
     for call, name in enumerate(columns["name"]):
         if name in REGISTERING and columns["end_ns"][call] >= 0 and not columns["error"][call]:
@@ -113,18 +113,10 @@ def registrations(log) -> dict:
                     number,
                     stream,
                     description(stream),
-                    None if name in UNREGISTERS else unsigned(mask[0]),
+                    None if name in UNREGISTERS else mask[0],
                 )
                 changes.setdefault((objects[epoll].description, number), []).append(change)
     return changes
-
-
-def unsigned(mask) -> int:
-    """Return an event mask as the kernel reads it: its lowest 32 bits.
-
-    Python passes on ``-1`` as ``0xFFFFFFFF``.
-    """
-    return mask & 0xFFFFFFFF
 
 
 # which stream an event speaks of
@@ -284,9 +276,7 @@ def replay(log) -> dict:
         for number, stream, mask in epoll.start_list:
             stream = -1 if stream is None else stream
             key = (number, log.objects[stream].description if stream >= 0 else None)
-            listed[key] = Entry(
-                number, stream, unsigned(mask), False, -inf, inf, -inf, inf, None, None
-            )
+            listed[key] = Entry(number, stream, mask, False, -inf, inf, -inf, inf, None, None)
     happenings = _happenings(log, log.poll_events.changes)
     return {
         description: tuple(_Replay(log, description, listed).run(happenings.get(description, ())))
@@ -319,7 +309,7 @@ class _Replay:
                 key = (number, objects[stream].description if stream >= 0 else None)
                 self.end(key, *now)
                 if names[call] not in UNREGISTERS:
-                    self.begin(key, stream, unsigned(mask[0]), False, *now)
+                    self.begin(key, stream, mask[0], False, *now)
             else:
                 for (number, _), (stream, _) in zip(
                     columns["result"][call], self.log.raw_events(call), strict=True

@@ -51,8 +51,8 @@ def find_limits(log) -> list[str]:
         evidence.setdefault(kind, []).append((stream, details))
     return [
         *(
-            f"{log.objects[stream].name} was closed by a call that was not seen (by C code, or when "
-            "its object was dropped)."
+            f"{log.objects[stream].name} was closed by a call that was not seen (by C code, or "
+            "when its object was dropped)."
             for stream, _ in evidence.get("closed unseen", ())
         ),
         *log.remarks,
@@ -217,7 +217,9 @@ def _bound_before(evidence):
         place = f"{details['module']}.{details['attribute']}"
         places.setdefault(details["call"], []).append(place)
     for call, names in places.items():
-        yield f"Calls of {call} through {_listed(names)}, bound before the block, are not in the log."
+        yield (
+            f"Calls of {call} through {_listed(names)}, bound before the block, are not in the log."
+        )
 
 
 def _listed(names):

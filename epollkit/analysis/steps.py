@@ -37,7 +37,6 @@ from .. import masks
 from ..syscalls import CLOSES, CONNECTS, EBADF, READS, REGISTERING, STILL_IN_CALL, WRITES
 from .calls import FEEDS, POLLS, UNREGISTERS
 from .causes import Causes
-from .interest import unsigned
 
 EPIPE, ECONNRESET = 32, 104
 
@@ -237,7 +236,7 @@ class _Order:
             return False
         _, *mask = self.columns["arguments"][call]
         is_out = self.columns["name"][call] in UNREGISTERS
-        asked = 0 if is_out else unsigned(mask[0]) | masks.ALWAYS
+        asked = 0 if is_out else mask[0] | masks.ALWAYS
         return any(
             stream == self.columns["stream"][call] and reported & ~asked
             for stream, reported in self.log.raw_events(poll)

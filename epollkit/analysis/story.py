@@ -8,10 +8,10 @@ program.  A long run of the same call is one line: it tells one thing.
 from itertools import groupby, islice, takewhile
 
 from .. import masks
-from ..syscalls import READS, WRITES
+from ..syscalls import CALLS, EAGAIN
 
 LONG_RUN = 8
-EAGAIN = 11
+MOST_EVENTS = 6
 #: The kernel's names for the errors that this course meets.  Python's `errno` has the numbers of
 #: the system it runs on; a log may be read elsewhere.  *Source:*
 #: ``include/uapi/asm-generic/errno.h``.
@@ -55,20 +55,17 @@ KINDS = {
     "pty": "terminal",
     "tls": "TLS socket",
 }
-#: What ``pipe2`` is given.  *Source:* ``include/uapi/asm-generic/fcntl.h``.
-PIPE_FLAGS = {"O_NONBLOCK": 0o4000, "O_DIRECT": 0o40000, "O_CLOEXEC": 0o2000000}
-MAKERS = ("epoll", "pipe", "pipe2", "eventfd", "socket", "socketpair")
 
 
 def tell(log, most=60) -> str:
     """Tell what *log* holds, step by step; after *most* lines only count the rest."""
     start, end, last = log.steps
     spans = list(islice(_spans(log, start, end, last), most))
-    told = spans[-1][1] if spans else 0
-    changes = _changes(log, told)
+    upto = spans[-1][1] if spans else 0
+    changes = _changes(log, upto)
     lines = [opening(log), *(_line(log, *span, changes) for span in spans)]
-    if told < last:
-        lines.append(f"… and {count(last - told, 'more step')}.")
+    if upto < last:
+        lines.append(f"… and {count(last - upto, 'more step')}.")
     return "\n".join(lines + [f"Not seen: {limit}" for limit in log.limits()])
 
 
@@ -76,14 +73,16 @@ def opening(log) -> str:
     """Count what took part, in one sentence that gives nothing away."""
     if not len(log):
         return "No calls."
-    kinds = {}
-    for one in log.objects:
-        if one.index == one.description and not one.internal:
-            kinds.setdefault(one.kind, set()).add(
-                min(one.index, one.index if one.other_end is None else one.other_end)
-            )
-    parts = [count(len(found), KINDS.get(kind, kind)) for kind, found in kinds.items()]
-    return f"{count(len(log), 'call')}: {', '.join([count(len(log.threads), 'thread'), *parts])}."
+    kinds = {}  # of each kind the channels, by the first end of each
+    for stream in log.objects:
+        if stream.index == stream.description and not stream.internal:
+            first = stream.index
+            if stream.other_end is not None:
+                first = min(first, stream.other_end)
+            kinds.setdefault(stream.kind, set()).add(first)
+    parts = [count(len(log.threads), "thread")]
+    parts += [count(len(ends), KINDS.get(kind, kind)) for kind, ends in kinds.items()]
+    return f"{count(len(log), 'call')}: {', '.join(parts)}."
 
 
 def count(number, what) -> str:
@@ -109,7 +108,7 @@ def runs(log, start, end):
         last = first + sum(1 for _ in group) - 1
         if (
             last - first >= LONG_RUN
-            and name != "epoll.poll"
+            and not CALLS[name].waits
             and start[last] - start[first] == last - first
             and start[first : last + 1] == end[first : last + 1]
         ):
@@ -124,10 +123,11 @@ def _spans(log, start, end, last):
         happens[began] = call, False
         if began < ended < last:
             happens[ended] = call, True
-    run_of, told = {start[a]: start[b] for a, b in runs(log, start, end)}, 0
-    while told < last:
-        step, told = told, run_of.get(told, told) + 1
-        yield step, told, *happens[step]
+    run_of = {start[a]: start[b] for a, b in runs(log, start, end)}
+    upto = 0
+    while upto < last:
+        step, upto = upto, run_of.get(upto, upto) + 1
+        yield step, upto, *happens[step]
 
 
 def happening(log, index, returns) -> str:
@@ -142,25 +142,24 @@ def happening(log, index, returns) -> str:
     return text + (f" … still {state} at the end" if end[index] == last else f" … {state}")
 
 
-def _line(log, step, told, index, returns, changes):
+def _line(log, step, upto, index, returns, changes):
     """Spell one line: the step, who called what, how it ended, and what it changed."""
-    text = happening(log, index, returns) + (f", {told - step:,} times" if told > step + 1 else "")
-    news = {}
-    for at in range(step, told):
-        for channel, level, what in changes.get(at, ()):
-            said = news.setdefault(channel, ["", []])
-            said[0] = level or said[0]
-            said[1] += [what] * bool(what)
+    text = happening(log, index, returns) + (f", {upto - step:,} times" if upto > step + 1 else "")
+    levels, words = {}, {}
+    for at in range(step, upto):
+        for channel, level, word in changes.get(at, ()):
+            levels[channel] = level or levels.get(channel)
+            words.setdefault(channel, []).extend([word] * bool(word))
     changed = "; ".join(
-        f"{channel}: {', '.join([level] * bool(level) + words)}"
-        for channel, (level, words) in news.items()
+        f"{channel}: {', '.join([level] * bool(level) + words[channel])}"
+        for channel, level in levels.items()
     )
-    number = f"{step + 1:>3,}" if told == step + 1 else f"{step + 1:,}–{told:,}"
+    number = f"{step + 1:>3,}" if upto == step + 1 else f"{step + 1:,}–{upto:,}"
     return f"{number}. {text}" + (f"   [{changed}]" if changed else "")
 
 
-def _changes(log, told):
-    """Say what each of the first *told* steps changed:
+def _changes(log, upto):
+    """Say what each of the first *upto* steps changed:
 
     {step: [(channel, level, what happened there)]}.
     """
@@ -168,70 +167,70 @@ def _changes(log, told):
     for flow in log.flows_by_step:
         name = log.channel_name(flow)
         news = [
-            (
-                step,
-                f"{level:,}" if flow.unit == "count" else count(level, flow.unit.removesuffix("s")),
-                "",
-            )
-            for step, level, _ in takewhile(lambda point: point[0] < told, flow.points)
+            (step, _spell_level(flow, level), "")
+            for step, level, _ in takewhile(lambda point: point[0] < upto, flow.points)
         ]
         if flow.unit == "bytes":
-            news += [(step, "", what) for step, what, _ in flow.buffer_events if step < told]
+            news += [(step, "", what) for step, what, _ in flow.buffer_events if step < upto]
         for step, how, stream, call in flow.endings:
             if (stream, call) not in closed:  # a connection has two directions: say it once
                 closed.add((stream, call))
                 news.append((step, "", f"{log.objects[stream].name} {how}"))
-        news += [
-            (
-                step,
-                "",
-                f"{count(amount, 'unread byte') if flow.unit == 'bytes' else f'{amount:,} waiting'} discarded",
-            )
-            for step, amount, _ in flow.discarded
-        ]
+        for step, amount, _ in flow.discarded:
+            is_bytes = flow.unit == "bytes"
+            lost = count(amount, "unread byte") if is_bytes else f"{amount:,} waiting"
+            news.append((step, "", f"{lost} discarded"))
         for step, level, what in news:
             changes.setdefault(step, []).append((name, level, what))
     return changes
 
 
+def _spell_level(flow, level):
+    return f"{level:,}" if flow.unit == "count" else count(level, flow.unit.removesuffix("s"))
+
+
+# one call
+
+
 def spell(call) -> str:
     """Spell a call as the program wrote it, with the names of its streams."""
-    module, _, method = call.name.partition(".")
-    given = [argument(one) for one in call.arguments]
-    name = call.stream.name if call.stream is not None else "?"
-    if method == "pipe2" and isinstance(
-        flags := call.arguments[0] if call.arguments else None, int
-    ):
-        given = ["|".join(flag for flag, bit in PIPE_FLAGS.items() if flags & bit) or str(flags)]
-    if method in MAKERS:
-        return f"{call.name}({', '.join(given)})"
-    if module == "epoll":
-        epoll = call.epoll.name if call.epoll is not None else "?"
-        if method == "fromfd":
-            return f"select.epoll.fromfd({epoll})"
-        if (
-            call.epoll is not None and call.epoll.kind != "epoll"
-        ):  # the number that it holds is a stream's by now
-            epoll = f"(an epoll that holds the number of {epoll})"
-        if method in ("register", "modify", "unregister"):
-            given = [name] + [
-                masks.names(mask) for mask in call.arguments[1:2] if method != "unregister"
-            ]
-        elif method == "poll":
-            timeout, most = (*call.arguments, -1, -1)[:2]
-            given = [f"{timeout:g}"] * (timeout != -1) + [f"maxevents={most}"] * (most != -1)
-        else:
-            given = []
-        return f"{epoll}.{method}({', '.join(given)})"
-    if method in ("connect", "connect_ex", "bind", "dup2"):
-        given = []  # ports and numbers differ on each run
-    if method.startswith(("recv", "send")):
-        given = given[:1]
-    return (
-        f"{call.name}({', '.join([name, *given])})"
-        if module == "os"
-        else f"{name}.{method}({', '.join(given)})"
-    )
+    row = CALLS[call.name]
+    given = row.spell(call.arguments) if row.spell else list(map(argument, call.arguments))
+    given = given[: row.tells]
+    others = [other.name for other, _ in call.also]
+    if row.subject == "many":
+        given = _first_few(others) + given
+    elif row.registers:
+        given = [_name(call.stream), *given]
+    elif row.is_of_epoll or row.subject != "new":
+        given = others + given
+    if row.is_of_epoll:
+        return _spell_on_epoll(call, row, given)
+    if row.module == "os" and row.subject not in ("new", "many"):
+        given = [_name(call.stream), *given]
+    is_function = row.module == "os" or row.subject in ("new", "many")
+    function = call.name if is_function else f"{_name(call.stream)}.{row.method}"
+    return f"{function}({', '.join(given)})"
+
+
+def _spell_on_epoll(call, row, given):
+    epoll = _name(call.epoll)
+    if row.makes:
+        return f"select.{call.name}({epoll})"
+    if call.epoll is not None and call.epoll.kind != "epoll":
+        # the number that it holds is a stream's by now
+        epoll = f"(an epoll that holds the number of {epoll})"
+    return f"{epoll}.{row.method}({', '.join(given)})"
+
+
+def _name(stream):
+    return stream.name if stream is not None else "?"
+
+
+def _first_few(words):
+    """Keep the first few of *words*, and say how many there are if that is not all."""
+    rest = [f"… {len(words)} in all"] * (len(words) > MOST_EVENTS)
+    return words[:MOST_EVENTS] + rest
 
 
 def argument(value) -> str:
@@ -250,102 +249,67 @@ def outcome(call) -> str:
     if call.error is not None:
         name = ERRORS.get(call.errno)
         return f" → {call.error[0]}" + (f" ({name})" if name else "")
-    if call.name == "epoll.poll":
-        told = [
-            f"({stream.name if stream else '?'}, {masks.names(mask)})"
-            for stream, mask in call.events
-        ]
-        return f" → [{', '.join(told[:6])}{f', … {len(told)} in all' if len(told) > 6 else ''}]"
+    if CALLS[call.name].waits:
+        events = [f"({_name(stream)}, {masks.names(mask)})" for stream, mask in call.events]
+        return f" → [{', '.join(_first_few(events))}]"
     result = call.result
     if _is_data(result):
-        return (
-            " → b'' (the end)" if not result.length and call.arguments != (0,) else f" → {result}"
-        )
+        is_the_end = not result.length and call.arguments != (0,)
+        return " → b'' (the end)" if is_the_end else f" → {result}"
     if isinstance(result, tuple):
-        return " → " + ", ".join(one.name for one in result)
+        return " → " + ", ".join(stream.name for stream in result)
     return "" if result is None else f" → {getattr(result, 'name', result)}"
 
 
 # a few words, for the picture
 
-SHOWN = {
-    "set_blocking": "blocking",
-    "setblocking": "blocking",
-    "settimeout": "timeout",
-    "connect_ex": "connect",
-    "eventfd_read": "read",
-    "eventfd_write": "write",
-}
-#: Words for bars that are too narrow for the whole name.
-SHORT = {
-    "register": "reg.",
-    "unregister": "unr.",
-    "modify": "mod.",
-    "socketpair": "pair",
-    "socket": "sock.",
-    "accept": "acc.",
-    "connect": "conn.",
-    "listen": "list.",
-    "sendall": "send",
-    "shutdown": "shut.",
-    "blocking": "block.",
-    "timeout": "time.",
-    "eventfd": "efd",
-    "epoll": "ep.",
-    "recv_into": "recv",
-    "recvfrom": "recv",
-    "recvmsg": "recv",
-    "sendmsg": "send",
-    "sendto": "send",
-    "sendfile": "sendf.",
-}
-
 
 def brief(name, most=18) -> str:
     """Shorten a long name in the middle: its end tells as much as its beginning."""
-    return (
-        name
-        if len(name) <= most
-        else f"{name[: most // 2]}…{name[len(name) - (most - most // 2 - 1) :]}"
-    )
+    if len(name) <= most:
+        return name
+    return f"{name[: most // 2]}…{name[len(name) - (most - most // 2 - 1) :]}"
 
 
 def details(call, ends) -> tuple:
-    """Say in a few words what a call did, for the space above its bar:
+    """Say in a few words what a call did, for the space above its bar: in full, and in case that is
+    too long, shorter.
 
-    in full, and in case it is too long, shorter.
+    *ends* is returned, timed out, refused, failed, or open (still in the call).
     """
-    word, name = call.name.partition(".")[2], call.stream.name if call.stream is not None else ""
+    row, stream = CALLS[call.name], call.stream
     if ends in ("refused", "failed"):
-        return (
-            ERRORS.get(
-                call.errno, {"KeyboardInterrupt": "interrupted"}.get(call.error[0], call.error[0])
-            ),
-        )
+        kind = call.error[0]
+        return (ERRORS.get(call.errno, "interrupted" if kind == "KeyboardInterrupt" else kind),)
     if ends == "timed out":
         return ("timed out", "timeout")
-    if word == "poll" and ends == "returned":
-        return () if call.events else ("no event", "[ ]")
-    if word in ("register", "modify") and len(call.arguments) > 1:
-        return f"{brief(name)}: {masks.short(call.arguments[1]).replace(' ', '')}", brief(name)
-    if word in ("set_blocking", "setblocking") and call.arguments:
+    if row.waits:
+        return ("no event", "[ ]") if ends == "returned" and not call.events else ()
+    if row.registers and not row.unregisters and len(call.arguments) > 1:
+        name = brief(stream.name) if stream is not None else ""
+        return f"{name}: {masks.short(call.arguments[1]).replace(' ', '')}", name
+    if row.sets_blocking and row.bar == "blocking" and call.arguments:
         return ("on" if call.arguments[-1] else "off",)
-    if word in ("unregister", "close", "shutdown"):
-        return (brief(call.stream.name if call.stream else call.epoll.name if call.epoll else ""),)
+    if row.unregisters or row.closes or row.shuts_down:
+        subject = stream or call.epoll
+        return (brief(subject.name) if subject is not None else "",)
     if isinstance(call.result, tuple) and not _is_data(call.result):
-        return (", ".join(brief(one.name) for one in call.result),)
+        return (", ".join(brief(made.name) for made in call.result),)
     if hasattr(call.result, "kind"):
         return (brief(call.result.name),)
+    return _amount(call, row, ends)
+
+
+def _amount(call, row, ends):
+    """Say how much a read or a write moved."""
     unit = "" if call.stream is not None and call.stream.kind == "eventfd" else " B"
-    moved, data = (
-        call.bytes_moved,
-        [one for one in (call.result, *call.arguments[:1]) if _is_data(one)],
-    )
-    if call.name in READS and ends == "returned":
+    moved = call.bytes_moved
+    data = [value for value in (call.result, *call.arguments[:1]) if _is_data(value)]
+    if row.reads and ends == "returned":
         if moved or not data:
             return (f"{moved:,}{unit}",)
         return (f"{data[0].length:,} B peeked",) if data[0].length else ("b'' = end", "end")
-    if call.name in WRITES and word not in ("connect", "connect_ex"):
+    if row.writes and not row.connects:
         wanted = data[0].length if data and unit else moved
         if moved < wanted and ends != "open":
             return f"{moved:,} of {wanted:,} B", f"{moved:,} B"

@@ -4,6 +4,7 @@ import os
 import re
 import select
 import socket
+from contextlib import suppress
 
 import pytest
 from timeline_programs import (
@@ -324,3 +325,48 @@ def test_an_epoll_that_holds_a_number_of_somebody_else():
         "(an epoll that holds the number of stranger).close()   [w → stranger: stranger closed]"
         in lines[5]
     )
+
+
+@pytest.mark.parametrize(
+    "mask, spelled",
+    [
+        (-(1 << 31) | 1, "EPOLLIN|EPOLLET"),
+        (-1, "EPOLLIN|EPOLLPRI"),
+        (~select.EPOLLEXCLUSIVE, "EPOLLIN|EPOLLPRI"),
+    ],
+)
+def test_a_signed_mask_is_told_as_the_kernel_reads_it(mask, spelled):
+    with epollkit.record() as log:
+        r, w = os.pipe()
+        ep = select.epoll()
+        with suppress(OSError):
+            ep.register(r, mask)
+    for end in (ep.fileno(), r, w):
+        os.close(end)
+    assert f"ep.register(r, {spelled}" in log.summary() and epollkit.timeline(log).png()
+
+
+def test_kinds_of_sockets_have_their_names():
+    with epollkit.record() as log:
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_SEQPACKET):
+            a, b = socket.socketpair(socket.AF_UNIX, kind)
+            a.close()
+            b.close()
+    first = log.summary().splitlines()[0]
+    assert first.endswith("1 unix datagram socket, 1 unix seqpacket socket.")
+
+
+def test_calls_that_concern_several_streams():
+    with epollkit.record() as log:
+        r, w = os.pipe()
+        r2, w2 = os.pipe()
+        os.write(w, b"x" * 100)
+        os.splice(r, w2, 100)
+        select.select([r, r2], [w], [], 0)
+        os.closerange(w2, w2 + 1)
+    for end in (r, w, r2):
+        os.close(end)
+    lines = log.summary().splitlines()
+    assert "os.splice(r, w2, 100) → 100   [w → r: 0 bytes, empty; w2 → r2: 100 bytes" in lines[4]
+    assert lines[5].endswith("select.select(r, r2, w, 0) → [(r2, EPOLLIN), (w, EPOLLOUT)]")
+    assert lines[6].endswith("os.closerange(w2)   [w2 → r2: w2 closed]")

@@ -135,9 +135,11 @@ class Causes:
         if epoll is not None:
             history = self.registered.get(key, [])
             at = bisect_right(history, began, key=_began)
-            if at and history[at - 1][1] > began:
-                return False  # somebody was just changing it
             before = (history[at - 1][2] or 0) if at else 0
+            if at and history[at - 1][1] > began:  # somebody was just changing it
+                if every is all:
+                    return False
+                before |= mask
             if not before & mask:  # not asked for, when the poll started
                 return any(start < ended and (now or 0) & mask for start, _, now in history[at:])
         source, sink = self.out_of.get(key[1]), self.into.get(key[1])

@@ -132,6 +132,15 @@ def test_an_event_of_a_registration_that_came_later(rows):
     assert told(rows)[3:] == ["poll", "register", "back poll"]
 
 
+def test_an_event_of_bytes_that_came_later_while_somebody_registers(rows):
+    r, w = rows.pipe()
+    ep = rows.epoll()
+    rows.register(5, 15, ep, r, IN, thread="B")
+    rows.poll(10, 40, ep, (r, IN))
+    rows.write(20, 30, w, 1, thread="B")
+    assert told(rows) == ["register", "poll", "write", "back poll"]
+
+
 def test_an_event_of_an_end_that_came_later(rows):
     r, w = rows.pipe()
     ep = rows.epoll()

@@ -14,6 +14,7 @@ import threading
 import time
 from pathlib import Path
 
+import nbformat
 import pytest
 from ipywidgets.widgets import widget
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -230,3 +231,10 @@ def load_tool(name):
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+def server_cells() -> list[str]:
+    """Return the sources of the cells that make the server of notebook 08b, tagged echo-server."""
+    folder = Path(__file__).resolve().parents[1] / "notebooks"
+    cells = nbformat.read(folder / "08b-what-a-real-one-needs.ipynb", as_version=4).cells
+    return [cell.source for cell in cells if "echo-server" in cell.metadata.get("tags", [])]

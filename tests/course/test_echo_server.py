@@ -1,4 +1,4 @@
-"""The echo server of notebook 08, taken from its cells, serves real clients: no byte is lost, and
+"""The server of notebook 08b, taken from its cells, serves real clients: no byte is lost, and
 it never spins.
 
 The clients live in processes of their own: what they hold open does not count here.
@@ -13,26 +13,22 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
-from pathlib import Path
 
-import nbformat
 import pytest
-from support import busy_cores
+from support import busy_cores, server_cells
 
 import epollkit
 from epollkit.explore.server_verdict import unhandled
 
-NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "08-step-6-loop.ipynb"
 MANY = 200
 
 
 def echo_server():
-    """Return `serve` as the notebook's cells with the tag echo-server define it."""
+    """Return `serve` as those cells define it."""
     names = {}
-    exec("import os, select, socket", names)
-    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
-        if "echo-server" in cell.metadata.get("tags", []):
-            exec(compile(cell.source, f"notebook 08, cell {cell.id}", "exec"), names)
+    exec("import contextlib, errno, os, select, socket, time", names)
+    for number, source in enumerate(server_cells(), 1):
+        exec(compile(source, f"notebook 08b, cell {number} of the server", "exec"), names)
     return names["serve"]
 
 
@@ -214,7 +210,7 @@ TOOLS = {
 def test_tools(tool):
     if not shutil.which(tool):
         pytest.skip(f"{tool} is not installed here")
-    data = random.Random(tool).randbytes(2_000_000)
+    data = random.Random(tool).randbytes(20_000_000 if tool == "nc" else 2_000_000)
     with running() as (port, _):
         command = [word.format(port=port) for word in TOOLS[tool]]
         done = subprocess.run(command, input=data, capture_output=True, timeout=60)
@@ -225,19 +221,18 @@ def test_tools(tool):
 def test_the_check_for_spinning_sees_one():
     """Left without its answer to an end, the same server is found out."""
     serve = echo_server()
-    names, ends, enough = serve.__globals__, [], threading.Event()
+    let_go, ends, enough = serve.__globals__["let_go"], [], threading.Event()
 
-    def deaf(ep, fd, mask, clients, rests):
-        if not clients[fd].recv(100):
+    def deaf(ep, clients, fd, mask):
+        if not clients[fd].sock.recv(100):
             ends.append(fd)
             if len(ends) == 3:
-                names["let_go"](ep, fd, clients, rests)
+                let_go(ep, clients, fd)
                 enough.set()
 
-    names["answer"] = deaf
     with socket.create_server(("127.0.0.1", 0)) as listener:
         stop, ring = os.pipe()
-        server = threading.Thread(target=serve, args=(listener, stop), name="server")
+        server = threading.Thread(target=serve, args=(listener, stop, deaf), name="server")
         with epollkit.record(listener=listener, stop=stop) as log:
             with socket.create_connection(listener.getsockname()) as client:
                 client.send(b"half a li")

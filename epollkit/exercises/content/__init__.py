@@ -13,6 +13,7 @@ from . import (
     loop,
     modify,
     poll,
+    real_server,
     register,
     start_here,
     streams_and_waiting,
@@ -29,6 +30,7 @@ NOTEBOOKS = {
     "06-step-4-act": act,
     "07-step-5-modify": modify,
     "08-step-6-loop": loop,
+    "08b-what-a-real-one-needs": real_server,
     "09-step-7-destroy": destroy,
 }
 QUESTIONS = {question.id: question for asked in NOTEBOOKS.values() for question in asked.QUESTIONS}

@@ -10,15 +10,39 @@ from ..question import Question
 from ..scene import Scene, is_empty, wait_until_settled
 from ..task import Task
 
+
+def why_slept(state):
+    if state == "asleep":
+        return (
+            "The kernel keeps the epoll until B's call is over, and nothing that B waits for has happened. "
+            "Only its stream can still wake it."
+        )
+    return "A condition that it waited for held."
+
+
+def why_owners(outcome):
+    if outcome == "EBADF":
+        return (
+            "alias still held the number, and closed what the number referred to by then: the pipe. In "
+            "the picture, the lane of the pipe ends there."
+        )
+    return "The number that was closed was another one."
+
+
+def why_early(outcome):
+    if outcome == "a part, then a reset":
+        return (
+            "Bytes that the server had not read were thrown away by its close; TCP tells the other side of "
+            "that by an RST, and an RST throws away whatever was still on its way, the reply included."
+        )
+    return "Nothing was unread, so close sent a FIN, after all of the reply."
+
+
 QUESTIONS = (
     Question(
         id="closed-under-a-sleeper",
-        text="B sleeps in `ep.poll()`, and A calls `ep.close()`. What does B do?",
-        why=lambda state: (
-            "The kernel keeps the epoll until B's call is over, and nothing that B waits for has happened."
-            if state == "asleep"
-            else "Something that it waited for was the case."
-        ),
+        text="B sleeps in `ep.poll()`, and the main thread calls `ep.close()`. What does B do?",
+        why=why_slept,
         choices={
             "error": "come back with an error",
             "back": "come back with a list",
@@ -27,16 +51,24 @@ QUESTIONS = (
     ),
     Question(
         id="two-owners",
-        text="`two = select.epoll.fromfd(one.fileno())`, then `one.close()`. A new pipe gets the free number. Then "
-        "`two.close()`. What does a read of that pipe give?",
-        why=lambda found: (
-            "The object still held the number, and closed what the number stood for by then."
-            if found == "EBADF"
-            else "The number that was closed was another one."
-        ),
+        text="`alias.poll` failed with EBADF. Then a pipe was made, and `alias.close()` called. What does "
+        "`os.read(pipe, 64)` give?",
+        why=why_owners,
         choices={
-            "the data": "its data: `two` is closed already",
-            "EBADF": "an error: the pipe is closed (EBADF)",
+            "the data": "`precious`: alias knows that it is closed",
+            "the end": "`b''`",
+            "EBADF": "an error: the pipe is not open (EBADF)",
+        },
+    ),
+    Question(
+        id="early-close",
+        text="The kernel has accepted the whole answer, the server closes, and 100 bytes are unread. The "
+        "client then reads to the end. How much of the answer does it get?",
+        why=why_early,
+        choices={
+            "all of it": "all of it: the kernel has accepted it",
+            "a part, then the end": "a part, then `b''`",
+            "a part, then a reset": "a part, then `ConnectionResetError`",
         },
     ),
 )

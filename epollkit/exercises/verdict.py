@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from ..log import Log
 from .task import Task
 
-#: How much of what an attempt printed is shown.
-MOST_OUTPUT = 400
+#: How much of what an attempt printed is shown: lines, and characters.
+MOST_LINES, MOST_OUTPUT = 8, 400
 
 
 class Said(str):
@@ -73,9 +73,9 @@ class Verdict:
 
     def more(self) -> list[str]:
         """Say what comes after the hints: what was printed, and what could not be kept."""
-        cut = self.output[:MOST_OUTPUT].rstrip()
-        rest = " …" if len(self.output) > MOST_OUTPUT else ""
-        printed = [f"Printed: {cut}{rest}"] if cut else []
+        beginning = "".join(self.output.splitlines(True)[:MOST_LINES])[:MOST_OUTPUT]
+        rest = " …" if len(beginning) < len(self.output) else ""
+        printed = [f"Printed: {beginning.rstrip()}{rest}"] if self.output else []
         return printed + ([self.remark] if self.remark else [])
 
     def place(self) -> str:

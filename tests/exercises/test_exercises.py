@@ -264,16 +264,31 @@ HARM = {
 
 
 @pytest.mark.parametrize("attempt", HARM, ids=name_of)
-def test_no_attempt_does_harm(attempt, soon):
-    verdict = check("read-everything", attempt)
+def test_no_attempt_does_harm(attempt, request):
     state, words = HARM[attempt]
+    if state == "took too long" or attempt is catches_everything:
+        request.getfixturevalue("soon")
+    verdict = check("read-everything", attempt)
     assert verdict.state == state and words in verdict.seen, verdict
     assert not verdict.is_right and repr(verdict) and verdict._repr_html_()
 
 
 def test_what_was_printed_is_in_the_verdict():
     assert check("read-everything", prints).output == "hello from the attempt\nand from below\n"
-    assert "Printed: hello from the attempt" in repr(check("read-everything", prints))
+    assert "Printed: hello from the attempt\nand from below" in repr(
+        check("read-everything", prints)
+    )
+
+
+def prints_much(r):
+    for number in range(100):
+        print(number)
+
+
+def test_of_much_output_the_beginning_is_in_the_verdict():
+    verdict = check("read-everything", prints_much)
+    assert "\n6\n7 …" in repr(verdict) and "\n8" not in repr(verdict)
+    assert verdict.output.endswith("98\n99\n")
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ import stat
 import struct
 import sys
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import NamedTuple
 
 try:
@@ -156,7 +156,7 @@ def identity(number: int) -> Identity:
     elif stat.S_ISFIFO(mode):
         kind = "pipe"
     elif stat.S_ISSOCK(mode):
-        with _borrowed(number) as sock:
+        with _Borrowed(number) as sock:
             kind = socket_kind(sock)
     else:
         kind = "file" if stat.S_ISREG(mode) else "other"
@@ -192,14 +192,19 @@ def is_nonblocking(number: int) -> bool:
     return bool(fcntl.fcntl(number, fcntl.F_GETFL) & os.O_NONBLOCK)
 
 
-@contextmanager
-def _borrowed(number):
+class _Borrowed:
     """A socket object on a number that somebody else owns, and goes on owning."""
-    sock = _socket.socket(fileno=number)
-    try:
-        yield sock
-    finally:
-        sock.detach()
+
+    __slots__ = ("sock",)
+
+    def __init__(self, number):
+        self.sock = _socket.socket(fileno=number)
+
+    def __enter__(self):
+        return self.sock
+
+    def __exit__(self, *_):
+        self.sock.detach()
 
 
 def socket_kind(sock) -> str:
@@ -220,7 +225,7 @@ def addresses(number: int) -> tuple:
     *Source:* getsockname(2).
     """
     both = []
-    with _borrowed(number) as sock:
+    with _Borrowed(number) as sock:
         for ask in (sock.getsockname, sock.getpeername):
             try:
                 both.append(ask() or None)
@@ -231,7 +236,7 @@ def addresses(number: int) -> tuple:
 
 def is_listening(number: int) -> bool:
     """Tell whether the socket *number* is a listening one.  *Source:* SO_ACCEPTCONN, socket(7)."""
-    with _borrowed(number) as sock:
+    with _Borrowed(number) as sock:
         return bool(sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ACCEPTCONN))
 
 
@@ -240,7 +245,7 @@ def is_called_from_here(number: int) -> bool:
 
     *Source:* unix(7).
     """
-    with _borrowed(number) as sock:
+    with _Borrowed(number) as sock:
         return (
             struct.unpack("3i", sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12))[0]
             == os.getpid()
@@ -315,7 +320,7 @@ def bytes_counted(number: int):
     *Source:* tcp(7), TCP_INFO; ``net/ipv4/tcp.c``, tcp_get_info().
     """
     try:
-        with _borrowed(number) as sock:
+        with _Borrowed(number) as sock:
             info = sock.getsockopt(_socket.IPPROTO_TCP, _socket.TCP_INFO, 232)
         waiting = bytes_waiting(number)
     except OSError:
@@ -410,7 +415,7 @@ def level(number: int) -> int:
         return bytes_waiting(number)
     except OSError:
         try:
-            with _borrowed(number) as sock:
+            with _Borrowed(number) as sock:
                 return struct.unpack_from(
                     "I", sock.getsockopt(_socket.IPPROTO_TCP, _socket.TCP_INFO, 28), 24
                 )[0]

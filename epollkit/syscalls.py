@@ -25,7 +25,6 @@ where arguments are wrong; then the original call is the one that complains.
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -84,9 +83,12 @@ class Several(tuple):
 NONE = Several()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Syscall:
-    """A row: one call, where it is found, and what it means."""
+    """A row: one call, where it is found, and what it means.
+
+    Below is what a row may say, and what holds of a call of which its row says nothing.  (No
+    dataclass: to make one takes longer than to make the whole table.)
+    """
 
     #: how the log calls it, as in ``socket.recv``
     name: str
@@ -94,7 +96,7 @@ class Syscall:
     owner: str
     attribute: str
     #: parameters that may be given by name, in their order, with their defaults
-    parameters: dict = field(default_factory=dict)
+    parameters: dict = {}  # noqa: RUF012 (nobody changes it)
     #: *number*: the first argument is a file descriptor; *socket*, *epoll*: an object that has one;
     #: *new*: nothing is open yet; *many*: several streams, see `watched`
     subject: str = "number"
@@ -156,6 +158,15 @@ class Syscall:
     spell: Callable | None = None
     #: a library's housekeeping, unless the learner's line says the word itself
     is_setting: bool = False
+
+    def __init__(self, **meaning):
+        if unknown := meaning.keys() - Syscall.__annotations__.keys():
+            raise TypeError(f"a row says nothing of {', '.join(unknown)}; see Syscall")
+        for name in Syscall.__annotations__:
+            setattr(self, name, meaning[name] if name in meaning else getattr(Syscall, name))
+
+    def __repr__(self):
+        return f"<the call {self.name}>"
 
     @property
     def method(self) -> str:

@@ -46,6 +46,7 @@ NOT_THE_LEARNERS = tuple(
 )
 
 
+@lru_cache(None)
 def is_learners(filename: str) -> bool:
     """Tell whether code compiled under *filename* is the learner's own:
 

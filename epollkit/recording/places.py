@@ -24,7 +24,7 @@ import platform
 import select
 import sys
 import sysconfig
-from types import FunctionType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 
 from ..syscalls import BOUND_AS_DEFAULTS, CALLS
 
@@ -33,6 +33,8 @@ _MISSING = object()
 _made = {}
 #: id of a stand-in → its original
 _original_of = {}
+#: id of a module → how many names it had when none of them held an original
+_holds_none = {}
 _STDLIB = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})
 
 
@@ -196,21 +198,23 @@ class Places:
         """
         used = set()
         for names in [namespace, *map(vars, modules_of(is_learners))]:
-            for value in list(names.values()):
-                home = (
-                    value.__name__
-                    if isinstance(value, type(sys))
-                    else getattr(value, "__module__", None)
-                )
-                used.add(home.partition(".")[0] if isinstance(home, str) else "")
+            used.update(map(_package, list(names.values())))
         names_of = {id(original): row_name for row_name, original in self._originals()}
-        return [
-            (name, attribute, names_of[id(value)])
-            for name, module in list(sys.modules.items())
-            if name.partition(".")[0] in used - {"epollkit"} and _is_installed(module)
-            for attribute, value in list(vars(module).items())
-            if id(value) in names_of
-        ]
+        held = []
+        for name, module in list(sys.modules.items()):
+            if name.partition(".")[0] not in used or _holds_none.get(id(module)) == len(
+                vars(module)
+            ):
+                continue
+            held_here = [
+                (name, attribute, names_of[id(value)])
+                for attribute, value in list(vars(module).items())
+                if id(value) in names_of and _is_installed(module)
+            ]
+            held += held_here
+            if not held_here:
+                _holds_none[id(module)] = len(vars(module))
+        return held
 
     def _originals(self):
         for owner, attribute, before, _ in self.taken:
@@ -238,6 +242,18 @@ def modules_of(is_learners):
         for module in list(sys.modules.values())
         if isinstance(file := getattr(module, "__file__", None), str) and is_learners(file)
     ]
+
+
+def _package(value):
+    """Name the package that a module, a function or a class belongs to; "" for anything else, which
+    is not asked: that might run code of the program's.
+    """
+    if type(value) is ModuleType:
+        home = value.__name__
+    else:
+        home = value.__module__ if type(value) in (type, FunctionType, BuiltinFunctionType) else ""
+    package = home.partition(".")[0] if isinstance(home, str) else ""
+    return package if package != "epollkit" else ""
 
 
 def _is_installed(module):

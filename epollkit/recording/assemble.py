@@ -123,12 +123,12 @@ def collect(recorder):
     deadline = time.monotonic() + PATIENCE_S
     here = threading.get_native_id()
     while True:
+        alive = linux.threads()  # who has ended by now has noted all it had to note
         calls, open_calls = [], []
         for number, (native, _, notes) in enumerate(recorder.threads):
             done, still_in = read_notes(number, notes)
             calls += done
             open_calls += [(native, call) for call in still_in]
-        alive = linux.threads()
         awake = [
             call
             for native, call in open_calls

@@ -102,13 +102,16 @@ def cells(notebook) -> list[str]:
     return found
 
 
+def lessons() -> dict[str, Path]:
+    """Return the notebooks that teach, by the number in their names, as in 08b."""
+    paths = sorted(NOTEBOOKS.glob("[0-9][0-9]*-*.ipynb"))
+    return {path.name.partition("-")[0]: path for path in paths}
+
+
 def shown() -> dict[str, dict[str, list[str]]]:
     """Return, for each group, what is shown → the numbers of the notebooks that show it."""
     tool = notebook_tool()
-    texts = {
-        path.name[:2]: cells(tool.read(path))
-        for path in sorted(NOTEBOOKS.glob("[0-9][0-9]-*.ipynb"))
-    }
+    texts = {number: cells(tool.read(path)) for number, path in lessons().items()}
     return {
         group: {
             name: [
@@ -124,10 +127,7 @@ def shown() -> dict[str, dict[str, list[str]]]:
 
 def table() -> str:
     """Return the table as markdown, with links."""
-    links = {
-        path.name[:2]: f"[{path.name[:2]}]({path.name})"
-        for path in NOTEBOOKS.glob("[0-9][0-9]-*.ipynb")
-    }
+    links = {number: f"[{number}]({path.name})" for number, path in lessons().items()}
     lines = [HEADING, "", "| | | shown in |", "|---|---|---|"]
     for group, rows in shown().items():
         for name, numbers in rows.items():

@@ -204,12 +204,12 @@ class Log(Sequence):
         """Every stream of the recording, in the order in which they came into it; epolls are in
         `epolls`.
         """
-        return tuple(one for one in self.objects if one.kind != "epoll")
+        return tuple(each for each in self.objects if each.kind != "epoll")
 
     @property
     def epolls(self) -> tuple[Stream, ...]:
         """Every epoll of the recording."""
-        return tuple(one for one in self.objects if one.kind == "epoll")
+        return tuple(each for each in self.objects if each.kind == "epoll")
 
     def columns(self) -> dict:
         """Return the calls as columns:
@@ -224,8 +224,8 @@ class Log(Sequence):
         *name* as in ``"os.read"``, *stream* and *thread* as objects or by name.
         """
 
-        def fits(wanted, found):
-            return wanted is None or wanted == found or (found is not None and wanted == found.name)
+        def fits(wanted, actual):
+            return wanted is None or wanted == actual or wanted == getattr(actual, "name", None)
 
         return [
             call
@@ -258,7 +258,7 @@ class Log(Sequence):
             None if row["end_ns"] == STILL_IN_CALL else row["end_ns"],
             self._object(row["stream"]),
             self._object(row["epoll"]),
-            tuple(_data(one) for one in row["arguments"]),
+            tuple(map(_data, row["arguments"])),
             result,
             row["error"],
             row["errno"],
@@ -406,13 +406,13 @@ class Log(Sequence):
         *non-empty* and *empty* follow from the account.  *full* is a write refused, cut short or
         put to sleep; *non-full* the next write that gets in, or the kernel saying OUT again.
         """
-        found = [
+        events = [
             BufferEvent(at, what, self.channel_name(flow), call)
             for flow in self.flows
             if flow.unit == "bytes"
             for at, what, call in flow.buffer_events
         ]
-        return sorted(found, key=lambda event: event.at_ns)
+        return sorted(events, key=lambda event: event.at_ns)
 
     def level(self, stream, at_ns=None) -> int:
         """Return what waited for the reader of *stream* (an object or a name) at *at_ns*, or at the
@@ -423,13 +423,13 @@ class Log(Sequence):
         can be read there.
         """
         stream = self.find(stream)
-        flow = next((f for f in self.flows if f.sink == stream.description), None) or next(
-            (f for f in self.flows if f.source == stream.description), None
-        )
+        flows = {flow.source: flow for flow in self.flows}
+        flows |= {flow.sink: flow for flow in self.flows}
+        flow = flows.get(stream.description)
         if flow is None:
             raise ValueError(
-                f"{stream.name} is {stream.kind}: no level was kept for it; ask for a pipe, a connection, "
-                "an eventfd or a listening socket"
+                f"{stream.name} is {stream.kind}: no level was kept for it; ask for a pipe, a "
+                "connection, an eventfd or a listening socket"
             )
         return flow.level(float("inf") if at_ns is None else at_ns)
 
@@ -440,11 +440,12 @@ class Log(Sequence):
         """
         if isinstance(name, Stream):
             return name
-        for one in self.objects:
-            if one.name == name:
-                return one
+        for each in self.objects:
+            if each.name == name:
+                return each
         raise ValueError(
-            f"no stream is called {name!r}; this log knows {', '.join(o.name for o in self.objects)}"
+            f"no stream is called {name!r}; this log knows "
+            f"{', '.join(each.name for each in self.objects)}"
         )
 
     def entries(self, epoll) -> tuple:

@@ -23,7 +23,7 @@ def lines(log):
         "calls": len(log),
     }
     whole = {
-        "threads": [asdict(one) for one in log.threads],
+        "threads": [asdict(thread) for thread in log.threads],
         "lines": log.lines,
         "sources": list(log.sources.items()),
         "notes": log.notes,
@@ -35,7 +35,7 @@ def lines(log):
     encode = json.JSONEncoder(default=_encode, separators=(",", ":")).encode
     yield encode(header)
     yield encode(whole)
-    yield from (encode(asdict(one)) for one in log.objects)
+    yield from (encode(asdict(stream)) for stream in log.objects)
     yield from map(encode, zip(*columns.values(), strict=True))
 
 
@@ -67,8 +67,8 @@ def read(log, path, makers):
         )
     if header.get("version") != VERSION:
         raise ValueError(
-            f"{path} is an epollkit log of version {header.get('version')}, this epollkit reads version "
-            f"{VERSION}. Record it again, or read it with the epollkit that wrote it."
+            f"{path} is an epollkit log of version {header.get('version')}, this epollkit reads "
+            f"version {VERSION}. Record it again, or read it with the epollkit that wrote it."
         )
     try:
         objects, calls = header.pop("objects"), header.pop("calls")
@@ -86,15 +86,15 @@ def _fill(log, header, body, objects, makers):
     """Fill *log* from the parts of a file.  Returns its columns."""
     whole = body[0]
     log.header = {key: value for key, value in header.items() if key not in ("format", "version")}
-    log.threads = tuple(makers["thread"](**one) for one in whole["threads"])
-    log.lines = tuple(makers["line"](*one) for one in whole["lines"])
+    log.threads = tuple(makers["thread"](**fields) for fields in whole["threads"])
+    log.lines = tuple(makers["line"](*fields) for fields in whole["lines"])
     log.sources, log.remarks = dict(whole["sources"]), whole["remarks"]
     log.notes = [tuple(note) for note in whole["notes"]]
     log.evidence = [tuple(each) for each in whole["evidence"]]
     log.awake_at_the_end = set(whole["awake_at_the_end"])
     log.objects = tuple(
-        makers["object"](**{key: _tuples(value) for key, value in one.items()})
-        for one in body[1 : 1 + objects]
+        makers["object"](**{key: _tuples(value) for key, value in fields.items()})
+        for fields in body[1 : 1 + objects]
     )
     rows = body[1 + objects :]
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(whole["columns"])
@@ -112,7 +112,7 @@ def _encode(value):
     return {"bytes": value.hex()} if isinstance(value, bytes) else {"text": repr(value)}
 
 
-def _decode(found):
-    if found.keys() == {"bytes"}:
-        return bytes.fromhex(found["bytes"])
-    return found["text"] if found.keys() == {"text"} else found
+def _decode(value):
+    if value.keys() == {"bytes"}:
+        return bytes.fromhex(value["bytes"])
+    return value["text"] if value.keys() == {"text"} else value

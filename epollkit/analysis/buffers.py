@@ -28,6 +28,9 @@ from operator import itemgetter
 from .. import masks
 from ..syscalls import STILL_IN_CALL
 
+#: Within a step, what the kernel said comes first, then calls, OUT that a poll reported, endings.
+RANKS = 4
+
 
 @dataclass
 class Flow:
@@ -55,13 +58,12 @@ class Flow:
 
     def placed(self, positions) -> "Flow":
         """Return the same account, its entries at *positions* instead of their places in it."""
-        return replace(
-            self,
-            **{
-                name: [(positions[entry[0]], *entry[1:]) for entry in getattr(self, name)]
-                for name in ("points", "buffer_events", "elsewhere", "endings", "discarded")
-            },
-        )
+        triples = {
+            name: [(positions[at], what, call) for at, what, call in getattr(self, name)]
+            for name in ("points", "buffer_events", "elsewhere", "discarded")
+        }
+        endings = [(positions[at], *ending) for at, *ending in self.endings]
+        return replace(self, endings=endings, **triples)
 
     def level(self, position) -> int:
         """Return the level just after *position*."""
@@ -112,14 +114,15 @@ class _Account:
 
     def keep(self, first, last, count, said_writable):
         effects = self.effects(first, last, count, said_writable)
-        effects.sort(key=itemgetter(0, 1))
-        for self.at, (_, _, happen, self.call, _, detail) in enumerate(effects):
+        effects.sort(key=itemgetter(0))
+        for self.at, (_, happen, self.call, _, detail) in enumerate(effects):
             happen(self.call, detail)
         if self.flow.sink is None and self.level and self.kind_of_source != "pipe":
             # to whoever has the other end: how much of it waits there, nobody here knows
             self.move_elsewhere(-self.level)
-        steps = [inf if effect[0] == count else effect[0] for effect in effects]
-        times = [effect[4] for effect in effects]
+        steps = [effect[0] // RANKS for effect in effects]
+        steps = [inf if step == count else step for step in steps]
+        times = [effect[3] for effect in effects]
         for at in range(len(times) - 2, -1, -1):
             # make times non-decreasing: the order of steps wins
             if times[at] > times[at + 1]:
@@ -132,28 +135,36 @@ class _Account:
         return self.log.objects[self.flow.source].kind
 
     def effects(self, first, last, count, said_writable):
-        """List what changes the account: (step, rank within it, method, call, time, detail)."""
-        calls, starts, asleep = self.calls, self.calls.starts, self.log.asleep
-        ends = [inf if time == STILL_IN_CALL else time for time in calls.ends]
-        effects = [(last[call], 1, self.read, call, ends[call], None) for call in calls.reads]
+        """List what changes the account: (step and rank within it as one number, method, call,
+        time, detail).
+        """
+        calls, starts, ends = self.calls, self.calls.starts, self.calls.ends
+        asleep, is_counted = self.log.asleep, self.log.is_counted
+        read, write = self.read, self.write
+        effects = [(last[call] * RANKS + 1, read, call, ends[call], None) for call in calls.reads]
         for call in calls.writes:
-            counted = self.log.is_counted(call)
+            counted = is_counted(call)
             if asleep[call] or not counted:
-                effects.append((first[call], 1, self.fall_asleep, call, starts[call], None))
+                begun = first[call] * RANKS + 1
+                effects.append((begun, self.fall_asleep, call, starts[call], None))
             if counted:
-                effects.append((last[call], 1, self.write, call, ends[call], None))
+                effects.append((last[call] * RANKS + 1, write, call, ends[call], None))
         effects += [
-            (last[call], 2, self.said_writable, call, ends[call], None) for call in said_writable
+            (last[call] * RANKS + 2, self.says_writable, call, ends[call], None)
+            for call in said_writable
         ]
         effects += [
-            (last[call], 3, self.ending, call, ends[call], (how, stream))
+            (last[call] * RANKS + 3, self.ending, call, ends[call], (how, stream))
             for call, how, stream in calls.endings
         ]
         for note in calls.notes:
             at = bisect_left(starts, note[1])
             step = first[at] if at < len(first) else count
-            effects.append((step, 0, self.note, at, note[1], note))
-        return effects
+            effects.append((step * RANKS, self.note, at, note[1], note))
+        return [
+            (*effect[:3], inf, effect[4]) if effect[3] == STILL_IN_CALL else effect
+            for effect in effects
+        ]
 
     def change(self, amount):
         if not amount:
@@ -264,7 +275,7 @@ class _Account:
         if waiting > self.level:
             self.pull(waiting - self.level, self.sleeping)
 
-    def said_writable(self, call, _):
+    def says_writable(self, call, _):
         self.becomes_full(False)
 
     def ending(self, call, how):

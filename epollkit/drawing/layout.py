@@ -11,6 +11,9 @@ a row for each family of calls.
 """
 
 from bisect import bisect_right
+from functools import cache
+from math import inf
+from operator import itemgetter
 
 import numpy as np
 
@@ -65,7 +68,7 @@ class _Plan:
         for call, (name, _, epoll) in enumerate(self.calls):
             if epoll >= 0:
                 self.asked.setdefault(self.description[epoll], []).append(call)
-                if name == "epoll.poll":
+                if CALLS[name].waits:
                     self.eventful.update(index for index, _ in log.raw_events(call))
         self.gone = {}  # description → where the last of its numbers was closed
         for stream in log.objects:
@@ -112,6 +115,7 @@ class _Plan:
             place.is_open.tolist(),
             strict=True,
         )
+        rows = {name: (CALLS[name], CALLS[name].method) for name in set(columns["name"])}
         is_dense, add, folded_until = self.picture.is_dense, self.picture.bars.append, -1
         for call, (
             thread,
@@ -129,9 +133,9 @@ class _Plan:
             folded_until = place.folded.get(call, call)
             if folded_until > call:
                 right = float(place.right[folded_until])
-            syscall, subject = CALLS[name], stream if stream >= 0 else epoll
+            (syscall, method), subject = rows[name], stream if stream >= 0 else epoll
             aside = (subject >= 0 and self.description[subject] not in self.shown) or (
-                syscall.is_setting and not (line >= 0 and syscall.method in log.lines[line].text)
+                syscall.is_setting and not (line >= 0 and method in log.lines[line].text)
             )
             ends = (
                 "open"
@@ -152,7 +156,7 @@ class _Plan:
                     right,
                     call,
                     folded_until - call + 1,
-                    syscall.method,
+                    method,
                     details,
                     syscall,
                     bool(asleep[call]),
@@ -181,54 +185,61 @@ class _Plan:
             self.lane_of |= {epoll.description: lane for epoll, _ in others}
 
     def _lines(self, epoll):
-        """List what *epoll* watched: (stream or −1, from, to, event mask, disabled).
-
-        Notes on the way which polls were asked for OUT of a stream and came back without it.
+        """List what *epoll* watched, what ended first at the top: (stream or −1, from, to, event
+        mask, disabled).
         """
-        columns, returned = self.log.columns(), self.place.returned.tolist()
-        lines, running, silent = [], {}, set()
-        end = self.gone[epoll.description]
-        for number, index, mask in epoll.start_list:
-            running[number] = (-1 if index is None else index, 0.0, mask & ~masks.ALWAYS, False)
-
-        def stop(number, x):
-            stream, left, mask, disabled = running.pop(number)
-            gone = self.gone[self.description[stream]] if stream >= 0 else end
-            lines.append((stream, left, min(x, end, gone), mask, disabled))
-
-        for call in self.asked.get(epoll.description, ()):
-            name, stream, _ = self.calls[call]
-            if columns["error"][call] or self.place.is_open[call]:
-                continue
-            if name == "epoll.poll":
-                events, most = dict(self.log.raw_events(call)), columns["arguments"][call][1:]
-                for number, (index, _, mask, disabled) in list(running.items()):
-                    if mask & masks.ONESHOT:
-                        if index in events and not disabled:
-                            stop(number, returned[call])
-                            running[number] = (index, returned[call], mask, True)
-                    elif mask & masks.OUT and not mask & EDGE and index >= 0:
-                        if events.get(index, 0) & masks.OUT:
-                            silent.discard(index)
-                        elif index not in silent and len(events) < (
-                            most[0] if most and most[0] > 0 else MOST_EVENTS
-                        ):
-                            silent.add(index)
-                            self.without_out.setdefault(self.description[index], []).append(call)
-            elif name in ("epoll.register", "epoll.modify", "epoll.unregister"):
-                number, mask = (*columns["arguments"][call], 0)[:2]
-                if number in running:
-                    stop(number, returned[call])
-                if name != "epoll.unregister":
-                    running[number] = (stream, returned[call], mask, False)
-        for number in list(running):
-            stop(number, end)
+        self._note_polls_without_out(epoll)
         wanted = (
             self.shown
             if epoll.description not in self.shown or not self.picked
             else set(self.description)
         )
-        return [line for line in lines if line[0] < 0 or self.description[line[0]] in wanted]
+        lines = [
+            (
+                entry.stream,
+                self._edge(entry.from_call, entry.from_step, entry.from_ns),
+                self._edge(entry.to_call, entry.to_step, entry.to_ns),
+                entry.mask & ~masks.ALWAYS if entry.from_call is None else entry.mask,
+                entry.disabled,
+            )
+            for entry in self.log.entries(epoll)
+            if entry.stream < 0 or self.description[entry.stream] in wanted
+        ]
+        return sorted(lines, key=itemgetter(2))
+
+    def _edge(self, call, step, at_ns):
+        """Return where an entry began or ended: where the call that did it came back."""
+        if call is not None:
+            return float(self.place.returned[call])
+        if step == -inf:  # it was there before
+            return 0.0
+        return float(self.place.x([step if isinstance(self.place, Steps) else at_ns])[0])
+
+    def _note_polls_without_out(self, epoll):
+        """Note which polls were asked for OUT of a stream and came back without it, each time that
+        they begin to.
+        """
+        columns, (_, last, _) = self.log.columns(), self.log.steps
+        asking = [
+            entry
+            for entry in self.log.entries(epoll)
+            if entry.mask & masks.OUT and not entry.mask & (EDGE | masks.ONESHOT)
+        ]
+        silent = set()
+        for call in self.asked.get(epoll.description, ()) if asking else ():
+            if columns["error"][call] or self.place.is_open[call]:
+                continue
+            if not CALLS[self.calls[call][0]].waits:
+                continue
+            events, most = dict(self.log.raw_events(call)), columns["arguments"][call][1:]
+            is_cut = len(events) >= (most[0] if most and most[0] > 0 else MOST_EVENTS)
+            for entry in asking:
+                if entry.from_step < last[call] <= entry.to_step and entry.stream >= 0:
+                    if events.get(entry.stream, 0) & masks.OUT:
+                        silent.discard(entry.stream)
+                    elif entry.stream not in silent and not is_cut:
+                        silent.add(entry.stream)
+                        self.without_out.setdefault(self.description[entry.stream], []).append(call)
 
     def _add_epoll(self, epoll, lines):
         alone, others = _split(
@@ -287,6 +298,7 @@ class _Plan:
         """The events that poll returned, on the epoll's lane, each tied to the channel that it
         speaks of.
         """
+        short = cache(masks.short)
         for epoll, calls in self.asked.items():
             lane = self.lane_of.get(epoll)
             for call in calls if lane is not None else ():
@@ -305,7 +317,7 @@ class _Plan:
                             lane,
                             float(self.place.returned[call]),
                             y,
-                            masks.short(mask),
+                            short(mask),
                             call,
                             target,
                         )

@@ -5,15 +5,10 @@ The steps are those of the well-known how-to for Python's ``select.epoll``: crea
 act, modify, loop, destroy.  *Source:* epoll(7), epoll_create(2), epoll_ctl(2), epoll_wait(2).
 """
 
-import base64
-import html
-import io
 from typing import NamedTuple
 
-from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
-
 from . import ink
+from .canvas import Canvas, image
 
 
 class Step(NamedTuple):
@@ -59,90 +54,34 @@ class Workflow:
 
     def png(self) -> bytes:
         """Return the picture as PNG."""
-        figure = Figure(figsize=(ink.WIDTH, HEIGHT), facecolor=ink.PAPER)
-        axes = figure.add_axes((0, 0, 1, 1), xlim=(0, ink.WIDTH), ylim=(HEIGHT, 0))
-        axes.set_axis_off()
-        pitch = (ink.WIDTH - 2 * MARGIN + GAP) / len(STEPS)
-        lefts = [MARGIN + place * pitch for place in range(len(STEPS))]
+        canvas = Canvas(HEIGHT)
+        pitch = (canvas.width - 2 * MARGIN + GAP) / len(STEPS)
         width = pitch - GAP
+        lefts = [MARGIN + place * pitch for place in range(len(STEPS))]
         for number, (left, step) in enumerate(zip(lefts, STEPS, strict=True), 1):
             is_here, middle = number == self.step, left + width / 2
-            axes.add_patch(
-                FancyBboxPatch(
-                    (left, TOP),
-                    width,
-                    BOTTOM - TOP,
-                    boxstyle="round,pad=0,rounding_size=0.06",
-                    facecolor=ink.FILL["write"] if is_here else ink.BAND,
-                    linewidth=2 if is_here else 0.9,
-                    edgecolor=ink.INK if is_here else ink.RULE,
-                )
-            )
-            for y, text, size, how in (
+            fill, edge = (ink.FILL["write"], ink.INK) if is_here else (ink.BAND, ink.RULE)
+            canvas.rounded(left, left + width, TOP, BOTTOM, 0.06, fill, edge, 2 if is_here else 0.9)
+            for y, text, size, look in (
                 (0.30, f"{number} {step.name}", 10.5, {"weight": "bold"}),
-                (0.57, step.does, 7.2, {}),
-                (0.80, step.code, 6.4, {"family": "monospace"}),
+                (0.57, step.does, 6.9, {}),
+                (0.80, step.code, 6.0, {"family": "monospace"}),
             ):
-                axes.text(
-                    middle,
-                    y,
-                    text,
-                    fontsize=size,
-                    color=ink.INK,
-                    ha="center",
-                    va="center_baseline",
-                    parse_math=False,
-                    **how,
-                )
+                canvas.text(middle, y, text, size, ink.INK, va="center_baseline", **look)
             if number < len(STEPS):
-                self._arrow(axes, (left + width, 0.55), (left + pitch, 0.55))
+                canvas.arrow((left + width, 0.55), (left + pitch, 0.55))
         loop, poll = lefts[5] + width / 2, lefts[2] + width / 2
-        axes.plot(
-            [loop, loop, poll],
-            [BOTTOM, 1.25, 1.25],
-            color=ink.FAINT,
-            linewidth=1.2,
-            solid_joinstyle="round",
-        )
-        self._arrow(axes, (poll, 1.25), (poll, BOTTOM))
-        axes.text(
-            (loop + poll) / 2,
-            1.15,
-            "and again",
-            fontsize=8,
-            color=ink.FAINT,
-            ha="center",
-            va="center_baseline",
-        )
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=150)
-        return buffer.getvalue()
-
-    @staticmethod
-    def _arrow(axes, begin, end):
-        axes.add_patch(
-            FancyArrowPatch(
-                begin,
-                end,
-                arrowstyle="-|>",
-                mutation_scale=8,
-                color=ink.FAINT,
-                linewidth=1.2,
-                shrinkA=0,
-                shrinkB=0,
-            )
-        )
+        canvas.lines([[(loop, BOTTOM), (loop, 1.25), (poll, 1.25)]], ink.FAINT, 1.2)
+        canvas.arrow((poll, 1.25), (poll, BOTTOM))
+        canvas.text((loop + poll) / 2, 1.15, "and again", va="center_baseline")
+        return canvas.png(150)
 
     def __repr__(self):
         return self.describe()
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        alt, data = self.describe(), base64.b64encode(self.png()).decode("ascii")
-        return {
-            "text/html": f'<img alt="{html.escape(alt, quote=True)}" style="max-width: 100%" width="960" '
-            f'src="data:image/png;base64,{data}">',
-            "text/plain": alt,
-        }
+        alt = self.describe()
+        return {"text/html": image(self.png(), alt), "text/plain": alt}
 
 
 def workflow(step=None) -> Workflow:

@@ -5,11 +5,11 @@ a cell.
 """
 
 from ..player.step_through import step_through
-from .buffers_view import buffers
-from .endings_view import endings
+from .buffers import buffers
+from .endings import endings
 from .server_experiment import visit
 from .server_view import server
-from .triggers_view import triggers
-from .waiting_view import waiting
+from .triggers import triggers
+from .waiting import waiting
 
 __all__ = ["buffers", "endings", "server", "step_through", "triggers", "visit", "waiting"]

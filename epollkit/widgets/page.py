@@ -24,88 +24,76 @@ a widget stands beside it in the same output, and nowhere else.  Callbacks go th
 `Explorable.on`, which runs one at a time and turns what fails into words on the page.
 """
 
-import base64
 import functools
 import html
 import threading
+from pathlib import Path
 
 import ipywidgets
 from IPython import get_ipython
 from IPython.display import display
 
 from ..analysis import story
+from ..drawing.canvas import image
+from .live import Live
 
 #: The explorables that are not closed.
 on_page = []
 
-#: The layout of toggle buttons that keeps their description beside them, not above.
-BESIDE = {
-    "width": "max-content",
-    "display": "flex",
-    "flex_flow": "row nowrap",
-    "align_items": "center",
-    "grid_gap": "6px",
-}
-
-STYLE = """
-.epollkit-explore { max-width: 960px; color: var(--jp-ui-font-color1, #1d1f24); overflow: visible; }
-.epollkit-explore .widget-html-content, .epollkit-explore .jupyter-widget-html-content { line-height: 1.45; }
-.epollkit-explore pre, .epollkit-explore code { font-family: var(--jp-code-font-family, monospace); font-size: 13px; }
-.epollkit-explore pre { margin: 0; background: none; color: inherit; }
-.epollkit-panel { border: 1px solid var(--jp-border-color1, #bdbdbd); border-radius: 3px; padding: 6px 10px; }
-.epollkit-panel b { font-weight: 600; }
-.epollkit-explore .jupyter-button.mod-active {
-  box-shadow: inset 0 -3px 0 var(--jp-brand-color1, #1976d2); font-weight: 600; }
-.epollkit-explore .widget-radio-box { padding-left: 4px; }
-.epollkit-lesson { border-left: 4px solid #b34700; padding: 2px 10px; }
-.epollkit-explore.jupyter-widgets-disconnected > * { opacity: 0.35; pointer-events: none; }
-.epollkit-explore.jupyter-widgets-disconnected::before {
-  content: "The kernel was restarted, and what this acted on is gone. Run the cell again."; position: static;
-  display: block; font: inherit; font-weight: 600; color: inherit; border-left: 4px solid #b34700; padding: 2px 10px; }
-:is(.jp-OutputArea, .output):has(.epollkit-explore) .epollkit-still { display: none; }
-"""
+STYLE = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
 
 #: What an error of the operating system teaches, by its name.
 LESSONS = {
-    "EAGAIN": "not now: the call would have had to sleep, and the stream is non-blocking. Nothing was moved. "
-    "Ask epoll when it is worth trying again.",
-    "EPIPE": "nobody will ever read this: the other end is closed. A write says so at once, on a pipe and on a socket.",
-    "EMFILE": "too many open files: this process has as many file descriptors as it is allowed. Close some, then Reset.",
+    "EAGAIN": "not now. The call would have had to sleep, and the stream is non-blocking, so nothing "
+    "was moved. Ask epoll when it is worth trying again.",
+    "EPIPE": "nobody will ever read this: the other end is closed. A write says so at once, on a "
+    "pipe and on a socket.",
+    "EMFILE": "too many open files: this process has as many file descriptors as it is allowed. "
+    "Close some, then Reset.",
     "ENFILE": "the whole system has no file descriptor left. Close something, then Reset.",
-    "ECONNRESET": "the other end broke the connection off. What was on its way is lost.",
+    "ECONNRESET": "the other end reset the connection (TCP sends an RST). What was on its way is lost.",
     "ECONNREFUSED": "nobody listens there.",
     "ENOTCONN": "this socket has no other end (yet, or any more).",
     "EBADF": "this file descriptor is closed.",
-    "EPERM": "the kernel has no way to wake anybody for this: it cannot be registered.",
+    "EPERM": "Linux has no way to wake anybody for this kind of file, so it cannot be registered.",
 }
+
+
+class Refused(ValueError):
+    """What was asked for is not done; the text, a sentence or two, says why and what to do."""
 
 
 def lesson(error) -> str:
     """Say in HTML what *error*, an OSError or something else, means for who plays with an
     explorable.
     """
-    name = story.ERRORS.get(getattr(error, "errno", None))
-    if name in LESSONS:
-        said = f"<b>{type(error).__name__} ({name})</b>: {LESSONS[name]}"
+    name, text = story.ERRORS.get(getattr(error, "errno", None)), html.escape(str(error))
+    kind = html.escape(type(error).__name__)
+    if isinstance(error, Refused):
+        words = f"<b>Not done</b>: {text}"
+    elif name in LESSONS:
+        words = f"<b>{kind} ({name})</b>: {LESSONS[name]}"
     elif isinstance(error, OSError):
-        said = f"<b>{html.escape(type(error).__name__)}</b>: {html.escape(str(error))}"
+        words = f"<b>{kind}</b>: {text}"
     else:
-        said = f"This failed: {html.escape(type(error).__name__)}: {html.escape(str(error))}. Reset, or run the cell again."
-    return f'<div class="epollkit-lesson" role="status">{said}</div>'
-
-
-def image(png: bytes, alt: str) -> str:
-    """Return a picture as HTML that every page shows, a notebook without a kernel included."""
-    data = base64.b64encode(png).decode("ascii")
-    return (
-        f'<img alt="{html.escape(alt, quote=True)}" width="960" style="max-width: 100%" '
-        f'src="data:image/png;base64,{data}">'
-    )
+        words = f"This failed: {kind}: {text}. Reset, or run the cell again."
+    return f'<div class="epollkit-lesson">{words}</div>'
 
 
 def panel(title: str, body: str) -> str:
     """Return a framed part of an explorable, as HTML; *body* is HTML."""
     return f'<div class="epollkit-panel"><b>{html.escape(title)}</b>{body}</div>'
+
+
+def panels(*parts) -> str:
+    """Return framed parts side by side: of each its title, and its lines of HTML, empty ones left
+    out.
+    """
+    framed = (
+        panel(title, "".join(f"<div>{line}</div>" for line in lines if line))
+        for title, lines in parts
+    )
+    return f'<div class="epollkit-panels">{"".join(framed)}</div>'
 
 
 class Explorable:
@@ -125,17 +113,32 @@ class Explorable:
                 other.close()
         on_page.append(self)
         self.lock, self.message = threading.RLock(), ipywidgets.HTML()
+        self._has_spoken = False
         self.widget, self.still, self.is_closed = None, None, False
         self._handle = None
         #: widgets that are not on the page, as links between others: closed with the rest
         self.parts = []
 
+    @functools.cached_property
+    def live(self):
+        return Live()
+
+    @functools.cached_property
+    def line(self):
+        """What is being done, and the sentence that was said last: it belongs under the buttons."""
+        line = ipywidgets.HBox([self.live, self.message])
+        line.add_class("epollkit-line")
+        return line
+
     def build(self, *children):
-        """Make `widget` of *children*, from top to bottom, with the message line under them."""
+        """Make `widget` of *children*, from top to bottom; `line` is the last, if it is not one of
+        them.
+        """
         style = ipywidgets.HTML(
             f"<style>{STYLE}</style>", layout={"display": "block", "margin": "0", "height": "0"}
         )
-        self.widget = ipywidgets.VBox([style, *children, self.message])
+        line = () if self.line in children else (self.line,)
+        self.widget = ipywidgets.VBox([style, *children, *line])
         self.widget.add_class("epollkit-explore").add_class(
             f"epollkit-{self.kind.replace('_', '-')}"
         )
@@ -143,7 +146,7 @@ class Explorable:
     def on(self, callback):
         """Return *callback* as a control's callback:
 
-        one at a time; what it raises is said on the page.
+        one at a time; what it raises is said on the page, and what was said before is gone.
         """
 
         @functools.wraps(callback)
@@ -151,16 +154,23 @@ class Explorable:
             with self.lock:
                 if self.is_closed:
                     return
+                self.live.doing, self._has_spoken = "running…", False
                 try:
-                    self.say("")
                     callback(*args)
                 except Exception as error:
                     self.say(lesson(error))
+                finally:
+                    if not self._has_spoken:
+                        self.say("")
+                    self.live.doing = ""
 
         return guarded
 
     def say(self, text):
         """Put *text*, HTML, into the message line."""
+        self._has_spoken = True
+        if text:
+            text = f'<div role="status">{text}</div>'
         if self.message.value != text:
             self.message.value = text
 

@@ -9,7 +9,8 @@ import os
 
 import pytest
 
-from epollkit.explore import endings_experiment, waiting_experiment
+from epollkit.explore.endings import STREAMS
+from epollkit.explore.waiting import INTERVALS_MS
 
 PAGE = os.sysconf("SC_PAGESIZE")
 RECORD = """
@@ -206,7 +207,8 @@ def says(root, *words):
     root.page.wait_for_function(
         """([root, words]) => {
             const said = root.innerText + [...root.querySelectorAll('img')].map(one => one.alt).join(' ');
-            return words.every(one => said.replace(/\\s+/g, ' ').includes(one)); }""",
+            return !root.classList.contains('epollkit-waits')
+                && words.every(one => said.replace(/\\s+/g, ' ').includes(one)); }""",
         arg=[root.element_handle(), list(words)],
     )
     assert root.evaluate(
@@ -223,7 +225,7 @@ def opened(page, lab, name):
 
 def type_number(root, number):
     """Put a number into the one field for numbers, as a keyboard does."""
-    field = root.locator("input[type=number]")
+    field = root.locator("input[type=text]")
     field.fill(str(number))
     field.press("Tab")
 
@@ -239,18 +241,15 @@ def test_waiting(page, lab, use):
     use(button("Try"))
     says(root, "Try 1: blocking, one stream")
     use(button("busy polling"))
-    handle = root.locator(".noUi-handle")
-    for _ in range(len(waiting_experiment.INTERVALS_MS)):
-        press(handle, "ArrowRight")
-    says(root, "50 ms")
+    pause = root.locator("select:enabled")
+    pause.wait_for()
+    if use is MOUSE:
+        pause.select_option("50 ms")
+    else:
+        press(pause, "End")
+    assert pause.locator("option").count() == len(INTERVALS_MS)
     use(button("Try"))
     says(root, "Try 2: busy polling, 50 ms between looks, one stream")
-    if use is MOUSE:
-        left = root.locator(".noUi-base").bounding_box()
-        root.page.mouse.click(left["x"] + 1, left["y"] + left["height"] / 2)
-    else:
-        press(handle, "Home")
-    says(root, "0 ms")
     use(button("epoll"))
     use(button("two"))
     use(button("Try"))
@@ -329,7 +328,7 @@ def test_triggers(page, lab, use):
 @each_way
 def test_endings(page, lab, use):
     root, button = opened(page, lab, "endings")
-    says(root, "Asked for: IN. Reported: 0x10 = EPOLLHUP")
+    says(root, "0x10 = EPOLLHUP", "Then a read returned b'' (EOF).")
 
     def choose(description, label):
         field = root.locator(f'.widget-dropdown:has(label:text-is("{description}")) select')
@@ -342,26 +341,25 @@ def test_endings(page, lab, use):
             assert field.evaluate("one => one.selectedIndex") == number
 
     def switch(name):
-        box = root.locator(f'.widget-checkbox:has(span:text-is("{name}")) input')
-        box.click() if use is MOUSE else press(box, "Space")
+        use(root.locator(f'.widget-toggle-button:has-text("{name}")').first)
 
     switch("IN")
-    says(root, "Asked for: nothing. Reported: 0x10 = EPOLLHUP")
+    says(root, "HUP: no writer is left.")
     choose("what happens", "data comes")
-    says(root, "Reported: [ ] no event")
+    says(root, "[ ] no event", "holds, not asked for")
     switch("IN")
-    says(root, "Asked for: IN. Reported: 0x1 = EPOLLIN")
+    says(root, "0x1 = EPOLLIN", "returned b'parcel'")
     choose("stream", "TCP connection")
-    says(root, "TCP connection: ")
-    choose("what happens", endings_experiment.STREAMS["tcp"].endings["close"][0])
-    says(root, "Asked for: IN. Reported: 0x1 = EPOLLIN")
+    says(root, "conn.setblocking(False)", "0x1 = EPOLLIN")
+    choose("what happens", STREAMS["tcp"].endings["close"][0])
+    says(root, "0x1 = EPOLLIN", "returned b'' (EOF)")
     switch("RDHUP")
-    says(root, "Reported: 0x2001 = EPOLLIN|EPOLLRDHUP")
+    says(root, "0x2001 = EPOLLIN|EPOLLRDHUP", "RDHUP: the other end writes no more.")
     switch("OUT")
     switch("PRI")
-    says(root, "Reported: 0x2005 = EPOLLIN|EPOLLOUT|EPOLLRDHUP")
+    says(root, "0x2005 = EPOLLIN|EPOLLOUT|EPOLLRDHUP")
     use(button("Reset"))
-    says(root, "pipe, its read end: the writer closes. Asked for: IN. Reported: 0x10 = EPOLLHUP")
+    says(root, "0x10 = EPOLLHUP", "HUP: no writer is left.")
     assert page.wrong() == []
 
 
@@ -468,7 +466,7 @@ def test_when_the_kernel_was_restarted_it_says_so_and_does_nothing(page, lab, na
     )
     page.open(lab.add(f"restarted-{name}.ipynb", *cells)).run_all()
     root = page.tab.locator(".epollkit-explore")
-    said = "The kernel was restarted, and what this acted on is gone. Run the cell again."
+    said = "This notebook's Python was restarted: Run All Above Selected Cell, then this cell."
     before = "root => getComputedStyle(root, '::before').content"
     assert said not in root.evaluate(before)
     page.menu("Kernel", "Restart Kernel…")
@@ -481,4 +479,87 @@ def test_when_the_kernel_was_restarted_it_says_so_and_does_nothing(page, lab, na
     )
     page.run_all()
     page.tab.wait_for_selector(".epollkit-explore:not(.jupyter-widgets-disconnected)")
+    assert page.wrong() == []
+
+
+# keys, and what is said of Python's time
+
+LIVE = {
+    name: f"from epollkit import explore\nexplore.{name}()"
+    for name in ("waiting", "buffers", "triggers", "endings")
+} | {"server": SERVER}
+KEYS = [*"abddjkmxyz00", "Space", "Home", "End", "PageDown", "PageUp"]
+KEYS += [f"Arrow{way}" for way in ("Up", "Down", "Left", "Right")] * 5
+#: What a key must not change: cells, the active one, whether it is edited, what is scrolled where.
+NOTEBOOK = """() => JSON.stringify([
+    [...document.querySelectorAll('.jp-Cell')].map(cell => [cell.className,
+        cell.querySelector('.cm-content')?.innerText, cell.querySelector('.jp-InputPrompt')?.innerText]),
+    document.querySelector('.jp-mod-editMode') !== null,
+    [...document.querySelectorAll('*')].filter(one => one.scrollTop).map(one => [one.className, one.scrollTop]),
+    document.querySelector('.jp-Dialog') !== null])"""
+
+
+@pytest.mark.parametrize("name", LIVE)
+def test_keys_after_a_click_stay_in_the_explorable(page, lab, name):
+    filler = "print(*range(200), sep='\\n')"
+    page.open(lab.add(f"keys-{name}.ipynb", filler, LIVE[name], filler)).run_all()
+    root = page.tab.locator(".epollkit-explore")
+    root.scroll_into_view_if_needed()
+    for number in range(root.locator("button:enabled").count()):
+        button = root.locator("button:enabled").nth(number)
+        button.click()
+        says(root)
+        before = page.tab.evaluate(NOTEBOOK)
+        for key in KEYS:
+            page.tab.keyboard.press(key)
+        says(root)
+        assert page.tab.evaluate(NOTEBOOK) == before, button.inner_text()
+        assert root.evaluate("root => root.contains(document.activeElement)")
+    page.tab.keyboard.press("Control+s")
+    page.tab.keyboard.press("Shift+Enter")
+    page.tab.wait_for_function(
+        "() => document.querySelectorAll('.jp-Cell')[2].classList.contains('jp-mod-active')"
+    )
+    page.wait_until_idle()
+
+
+def test_a_click_that_python_is_too_busy_for_says_so_and_is_done_later(page, lab):
+    wait = "import os, time\nwhile not os.path.exists('go'):\n    time.sleep(0.01)"
+    page.open(lab.add("busy.ipynb", LIVE["triggers"], wait))
+    page.wait_until_idle()
+    page.menu("Run", "Run All Cells")
+    root = page.tab.locator(".epollkit-explore")
+    root.locator('button:text-is("Bytes arrive")').click()
+    busy = root.locator(".epollkit-busy")
+    busy.locator("text=Python is busy").wait_for()
+    assert "nothing has happened yet" in root.inner_text()
+    root.locator('button:text-is("Bytes arrive")').click()  # waits, and is not done twice
+    (lab.root / "go").touch()
+    says(root, "level-triggered (IN): 6 of 6 more (6 bytes wait).")
+    assert busy.inner_text() == ""
+    assert page.wrong() == []
+
+
+def test_what_takes_long_says_so(page, lab):
+    cell = (
+        "import time\nfrom epollkit import explore\nview = explore.triggers()\n"
+        "act = view.trial.arrive\n"
+        "view.trial.arrive = lambda amount: (time.sleep(0.5), act(amount))[1]\nview"
+    )
+    page.open(lab.add("long.ipynb", cell)).run_all()
+    root = page.tab.locator(".epollkit-explore")
+    root.locator('button:text-is("Bytes arrive")').click()
+    root.locator(".epollkit-busy:has-text('running…')").wait_for()
+    says(root, "6 of 6 more (6 bytes wait).")
+
+
+def test_two_of_a_kind_are_independent(page, lab):
+    page.open(lab.add("two.ipynb", LIVE["triggers"], LIVE["triggers"])).run_all()
+    first, second = (page.tab.locator(".epollkit-explore").nth(number) for number in (0, 1))
+    first.locator('button:text-is("Bytes arrive")').click()
+    says(first, "6 of 6 more (6 bytes wait).")
+    says(second, "level-triggered (IN): nothing has happened yet")
+    second.locator('button:text-is("Ask")').click()
+    says(second, "silent (0 bytes wait)")
+    says(first, "6 of 6 more (6 bytes wait).")
     assert page.wrong() == []

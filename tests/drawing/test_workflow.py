@@ -61,6 +61,6 @@ def test_there_are_no_other_steps(step):
 def test_texts_stay_in_their_boxes():
     room = (ink.WIDTH - 0.2 + 0.15) / 7 - 0.15
     for number, step in enumerate(STEPS, 1):
-        assert ink.measure(step.does, 7.2)[0] < room, step
+        assert ink.measure(step.does, 6.9)[0] < room, step
         assert ink.measure(f"{number} {step.name}", 10.5)[0] * 1.1 < room, step
-        assert 6.4 / 72 * 0.61 * len(step.code) < room, step
+        assert 6.0 / 72 * 0.61 * len(step.code) < room, step

@@ -12,9 +12,8 @@ from support import ROUNDS, busy_cores, half_a_second, leaves_nothing, nothing_o
 
 from epollkit import linux
 from epollkit.explore import buffers
-from epollkit.explore.buffers_experiment import KINDS, MOST, SHOWN, Buffers, NotNow
-from epollkit.explore.buffers_view import EMPTY, draw, in_words
-from epollkit.explore.slots import PAGE
+from epollkit.explore.buffers import EMPTY, KINDS, MOST, PAGE, SHOWN, Buffers, draw, in_words
+from epollkit.widgets.page import Refused
 
 
 @pytest.fixture(params=KINDS)
@@ -47,7 +46,7 @@ def said(view):
     """Return the text of the three panels."""
     return [
         re.sub(r"<[^>]*>", " ", part)
-        for part in view.said.value.split('<div class="epollkit-panel">')[1:]
+        for part in view.cards.value.split('<div class="epollkit-panel">')[1:]
     ]
 
 
@@ -109,7 +108,7 @@ def test_a_pipe_is_full_until_its_oldest_slot_is_empty(pipe, size):
         False,
     )
     assert pipe.slots.pages[0] == [held - 1, 1]
-    with pytest.raises(NotNow, match="one byte already"):
+    with pytest.raises(Refused, match="one byte already"):
         pipe.one_byte_short()
     assert "of the oldest" in in_words(pipe)
     last = pipe.read(1)
@@ -118,10 +117,10 @@ def test_a_pipe_is_full_until_its_oldest_slot_is_empty(pipe, size):
 
 
 def test_one_byte_short_where_it_cannot_be(pipe):
-    with pytest.raises(NotNow, match="pipe is empty"):
+    with pytest.raises(Refused, match="pipe is empty"):
         pipe.one_byte_short()
     made = Buffers("socketpair")
-    with pytest.raises(NotNow, match="no slots"):
+    with pytest.raises(Refused, match="no slots"):
         made.one_byte_short()
     made.close()
 
@@ -140,7 +139,7 @@ def test_the_account_of_the_slots_is_the_kernels(pipe, seed):
         )
         try:
             getattr(pipe, act)(*() if act in ("one_byte_short", "drain") else (size,))
-        except NotNow:
+        except Refused:
             continue
         assert pipe.slots.known, (seed, act, size)
         assert sum(held for _, held in pipe.slots.pages) == linux.bytes_waiting(pipe.reader)
@@ -151,8 +150,8 @@ def test_an_account_that_does_not_fit_says_so(pipe):
     pipe.write(5)
     os.write(pipe.writer, b"behind its back")
     pipe.write(1)
-    assert not pipe.slots.known and "does not fit" in in_words(pipe) and draw(pipe)
-    with pytest.raises(NotNow, match="does not fit"):
+    assert not pipe.slots.known and "no longer fits" in in_words(pipe) and draw(pipe)
+    with pytest.raises(Refused, match="no longer fits"):
         pipe.one_byte_short()
     pipe.drain()
     assert pipe.slots.known
@@ -179,9 +178,9 @@ def test_a_writer_sleeps_and_a_drain_wakes_it(stream):
     slept = stream.sleep(MOST)
     assert slept.asleep and slept.error is None
     linux.wait_until_asleep(stream.thread, stream.blocking or stream.writer)
-    with pytest.raises(NotNow, match="sleeps already"):
+    with pytest.raises(Refused, match="sleeps already"):
         stream.sleep(1)
-    with pytest.raises(NotNow, match="wake nobody"):
+    with pytest.raises(Refused, match="wake nobody"):
         stream.close_writer()
     drained = stream.drain()
     assert (
@@ -233,7 +232,9 @@ def test_a_closed_writer_leaves_what_it_wrote(stream):
     assert (closed.writer, closed.level, closed.readable) == (None, 7, True)
     assert (stream.read(7).events, stream.read(7).error) == (("empty",), None)
     end = stream.read(7)
-    assert end.result.endswith("returned 0: end of file") and end.readable  # it would not sleep
+    assert (
+        end.result.endswith("returned 0: end of file (EOF)") and end.readable
+    )  # it would not sleep
     assert linux.readiness(stream.reader, select.POLLIN) == end.reader
     for click in (stream.write(1), stream.fill(1), stream.close_writer()):
         assert click.error.errno == 9
@@ -271,8 +272,8 @@ def test_the_view_says_what_the_kernel_says(view):
     assert linux.bytes_waiting(made.reader) == level - PAGE + 1 and not says_out(made)
     assert "1 left" in said(view)[1] and "not writable" in said(view)[2]
     view.short.click()
-    assert "Not now" in view.message.value
-    view.amount.value = 1
+    assert "Not done" in view.message.value
+    view.amount.field.value = str(1)
     view.write.click()
     assert "EAGAIN" in view.message.value and "refused: EAGAIN" in said(view)[0]
     view.read.click()
@@ -292,7 +293,7 @@ def test_the_view_says_what_the_kernel_says(view):
 def test_the_view_puts_a_writer_to_sleep(view):
     for kind in KINDS:
         view.stream.value = kind
-        view.amount.value = MOST
+        view.amount.field.value = str(MOST)
         view.fill.click()
         view.sleep.click()
         assert "a writer sleeps" in said(view)[2] and view.still[1].endswith(
@@ -311,21 +312,22 @@ def test_the_view_puts_a_writer_to_sleep(view):
             assert "EPIPE" in view.message.value
 
 
-def test_the_view_changes_the_kind_and_bounds_the_amount(view):
+def test_the_view_changes_the_kind_and_refuses_what_is_out_of_range(view):
     for kind, found in zip(KINDS[1:] + KINDS[:1], ("unix", "tcp", "pipe"), strict=True):
         view.stream.value = kind
         number = view.buffers.reader
         assert linux.identity(linux.number_of(number)).kind == found and view.buffers.count == 0
-        for amount, bound in ((0, 1), (10**6, MOST)):
-            view.amount.value = amount
-            assert view.amount.value == bound
+        for typed in ("0", "-5", "1e9", str(MOST + 1), "", "a lot"):
+            view.amount.field.value = typed
             view.write.click()
-            assert (
-                linux.bytes_waiting(number)
-                + (linux.bytes_unsent(view.buffers.writer) if found == "tcp" else 0)
-                > 0
-            )
+            assert "n is " in view.message.value and "from 1 to 65,536" in view.message.value
+            assert view.buffers.level() == view.buffers.count == 0
+        for typed in ("1", "65,536", f" {MOST} "):
+            view.amount.field.value = typed
+            view.write.click()
+            assert view.message.value == "" and view.buffers.level() > 0
             view.drain.click()
+            view.reset.click()
 
 
 def test_a_stream_closed_under_it_is_a_lesson(view):
@@ -339,8 +341,7 @@ def test_a_stream_closed_under_it_is_a_lesson(view):
 def test_no_stream_left_is_a_lesson():
     program = """
 from epollkit.explore import buffers
-from epollkit.explore.buffers_experiment import KINDS
-from epollkit.explore.buffers_view import NOTHING
+from epollkit.explore.buffers import KINDS, NOTHING
 view = buffers()
 view.write.click()
 view.close()
@@ -386,7 +387,7 @@ def test_no_click_takes_half_a_second(view):
     for kind in KINDS:
         view.stream.value = kind
         for amount in (1, MOST):
-            view.amount.value = amount
+            view.amount.field.value = str(amount)
             for button in (
                 view.write,
                 view.fill,
@@ -436,7 +437,7 @@ def test_nothing_overlaps_and_nothing_is_cut(kind, figures):
         for act, *amount in acts:
             try:
                 getattr(made, act)(*amount)
-            except NotNow:
+            except Refused:
                 pass
         draw(made)
         assert nothing_overlaps(figures[-1]) > 8

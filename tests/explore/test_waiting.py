@@ -12,19 +12,23 @@ import threading
 import time
 
 import pytest
-from support import ROUNDS, busy_cores, leaves_nothing
+from support import ROUNDS, busy_cores, leaves_nothing, nothing_overlaps
 
-from epollkit.explore import waiting, waiting_view
-from epollkit.explore.waiting_experiment import (
+from epollkit.explore import waiting
+from epollkit.explore.waiting import (
+    COMES_MS,
+    EMPTY,
     INTERVALS_MS,
     KEPT,
-    MEANS_TO,
     PARCEL,
     WAYS,
+    Chart,
     Experiment,
     Try,
+    in_words,
+    table,
+    tell,
 )
-from epollkit.explore.waiting_view import EMPTY, draw, in_words, table, tell
 
 EVERY = [
     (way, ms, streams)
@@ -48,7 +52,8 @@ def took_s(view):
 
 
 def invented(number, way="epoll", interval_ms=None, streams=1, delay_ns=90_000, cpu_ns=80_000):
-    return Try(number, way, interval_ms, streams, (delay_ns,) * streams, 3, cpu_ns, 1000, None)
+    delays_ns, waits_ns = (delay_ns,) * streams, (40_000_000,) * streams
+    return Try(number, way, interval_ms, streams, waits_ns, delays_ns, 3, cpu_ns, 1000, None)
 
 
 @pytest.mark.parametrize(("way", "interval_ms", "streams"), EVERY)
@@ -71,7 +76,7 @@ def test_who_blocks_at_the_first_stream_is_late_for_the_parcel_in_the_second():
     first, second = (one := Experiment().attempt("blocking", streams=2)).delays_ns
     assert one.evidence == (True, len(PARCEL))
     assert one.delay_ns == second > first
-    assert second >= 1e9 * MEANS_TO[0] - one.late_ns  # until the other parcel came
+    assert second >= 1e6 * COMES_MS[0] - one.late_ns  # until the other parcel came
     assert Experiment().attempt("epoll", streams=2).evidence is None
 
 
@@ -200,16 +205,18 @@ def test_each_try_is_said_listed_and_drawn(view):
                 1 if way == "busy polling" else None,
             )
             assert f"<b>Try {one.number}</b>: {way}" in view.message.value
-            assert f"lay there for {in_words(one.delay_ns)}" in view.message.value
+            assert f"waited <b>{in_words(one.delay_ns)}</b>" in view.message.value
+            assert f" came after {in_words(min(one.waits_ns))}" in view.message.value
             assert ("found nothing" in view.message.value) == (way == "busy polling")
             assert ("sleeps in a read of stream 1" in view.message.value) == (
                 way == "blocking" and streams == 2
             )
             assert view.still[1].splitlines()[-1].startswith(f"Try {one.number}: {way}")
             row = re.search("<tbody><tr>(.*?)</tr>", view.list.value)[1]
-            assert re.findall("<td[^>]*>(.*?)</td>", row)[:4] == [
+            assert re.findall("<td[^>]*>(.*?)</td>", row)[:5] == [
                 str(one.number),
                 {"busy polling": "busy 1 ms"}.get(way, way) + " ×2" * (streams == 2),
+                " · ".join(map(in_words, one.waits_ns)),
                 " · ".join(map(in_words, one.delays_ns)),
                 f"{one.calls:,}",
             ]
@@ -221,11 +228,19 @@ def test_each_try_is_said_listed_and_drawn(view):
     assert "<b>Try 1</b>" in view.message.value
 
 
-def test_the_pause_is_for_busy_polling_only(view):
+def test_the_pause_is_for_busy_polling_only_and_says_so(view):
     assert view.interval.disabled
     for way in WAYS:
         view.way.value = way
         assert view.interval.disabled == (way != "busy polling")
+        assert ("only busy polling pauses" in view.why.value) == view.interval.disabled
+
+
+def test_what_is_not_shown_any_more_is_counted(view):
+    view.experiment.tries.extend(invented(number) for number in range(1, KEPT + 1))
+    view.experiment.made = KEPT
+    view.attempt.click()
+    assert f"the last {KEPT} of {KEPT + 1}" in view.list.value
 
 
 @pytest.mark.parametrize("busy", [False, True])
@@ -258,7 +273,7 @@ def test_durations_in_words():
 def test_the_chart_of_tries_that_lie_anywhere():
     chance = random.Random(5)
     for _ in range(10):
-        draw(
+        chart = Chart(
             [
                 invented(
                     number,
@@ -271,17 +286,14 @@ def test_the_chart_of_tries_that_lie_anywhere():
                 for number, way in enumerate(chance.choices(WAYS, k=KEPT), 90)
             ]
         )
+        assert nothing_overlaps(chart.canvas.figure) > 20
 
 
-def test_tries_of_a_kind_that_lie_together_share_a_name(monkeypatch):
-    names = []
-    monkeypatch.setattr(
-        waiting_view, "_name", lambda *group: names.append((group[4], group[6])) or []
-    )
-    draw(
+def test_tries_of_a_kind_that_lie_together_share_a_name():
+    chart = Chart(
         [invented(1), invented(2), invented(3, streams=2), invented(4, delay_ns=10**8), invented(5)]
     )
-    assert names == [
+    assert chart.names == [
         (("epoll", None, 1), [1, 2, 5]),
         (("epoll", None, 2), [3]),
         (("epoll", None, 1), [4]),

@@ -21,6 +21,7 @@ class FrontEnd:
 def front_end(monkeypatch):
     asked = FrontEnd()
     monkeypatch.setattr(page, "get_ipython", lambda: asked)
+    monkeypatch.setattr(page, "on_page", [])
     yield asked
     for explorable in list(page.on_page):
         explorable.close()
@@ -28,7 +29,7 @@ def front_end(monkeypatch):
 
 MAKERS = {
     "triggers": explore.triggers,
-    "quiz": lambda: exercises.quiz("readable", 1),
+    "quiz": lambda: exercises.quiz("poll", 1),
     "prediction": lambda: exercises.predict("two-writes"),
 }
 
@@ -57,9 +58,9 @@ def test_where_the_cell_is_not_known_nobody_closes_another(front_end, make):
 
 def test_a_click_in_one_quiz_leaves_the_other_its_walk(front_end):
     front_end.cell, front_end.run = "A", "first"
-    quizzes = [exercises.quiz("readable", 1)]
+    quizzes = [exercises.quiz("poll", 1)]
     front_end.cell, front_end.run = "B", "second"
-    quizzes.append(exercises.quiz("readable", 2))
+    quizzes.append(exercises.quiz("poll", 2))
     front_end.cell = None  # a click does not say where it was made
     for front_end.run, quiz in enumerate(quizzes):
         quiz.picks[0].click()

@@ -1,8 +1,8 @@
-"""The quiz on the page: a small program, what its last `poll` returns is picked, and the kernel
-says who is right.
+"""The quiz on the page: a small program is shown, what its last `poll` returns is picked, and the
+kernel says who is right.
 
-What is asked is made in `quiz_questions`.  Here it is shown, and the run that answers it can be
-walked through.
+What is asked is made in `questions`.  Here it is shown, and the run that answers it can be stepped
+through.
 """
 
 import functools
@@ -14,12 +14,19 @@ import ipywidgets
 from ... import masks
 from ...player.step_through import step_through
 from ...widgets.page import Explorable, close_all, panel
+from ..question import marked_up
+from .programs import KINDS, TOPICS
 from .questions import Questions, reason, run
 
+QUESTION = "What does the last poll return?"
 
-def spelled(mask) -> str:
-    """Spell what `poll` returns: the mask by its names, or that there is no event."""
-    return masks.names(mask) if mask else "[ ]  no event"
+
+def spelled(kind, answer) -> str:
+    """Spell what `poll` returns for a stream of this *kind*: the list of its events, with the
+    masks of *answer* by their names.
+    """
+    watched = KINDS[kind].watched
+    return "[" + ", ".join(f"({watched}, {masks.names(mask)})" for mask in answer) + "]"
 
 
 class Quiz(Explorable):
@@ -33,23 +40,12 @@ class Quiz(Explorable):
 
     def __init__(self, questions):
         super().__init__()
-        self.questions, self.question, self.outcome, self.walk, self.answered = (
-            questions,
-            None,
-            None,
-            None,
-            0,
-        )
-        self.score, self.program, self.verdict = (
-            ipywidgets.HTML(),
-            ipywidgets.HTML(),
-            ipywidgets.HTML(),
-        )
-        self.choices, self.explained, self.picks = (
-            ipywidgets.HBox(layout={"flex_flow": "row wrap"}),
-            ipywidgets.VBox(),
-            [],
-        )
+        self.questions, self.answered = questions, 0
+        self.question = self.outcome = self.walk = None
+        self.score, self.program = ipywidgets.HTML(), ipywidgets.HTML()
+        self.verdict, self.explained = ipywidgets.HTML(), ipywidgets.VBox()
+        self.choices = ipywidgets.HBox(layout={"flex_flow": "row wrap"})
+        self.picks = []
         self.next = ipywidgets.Button(
             description="Next question",
             button_style="primary",
@@ -65,50 +61,53 @@ class Quiz(Explorable):
         for button in self.picks:
             close_all(button)
         self.picks = []
-        for mask in self.question.choices:
-            button = ipywidgets.Button(description=spelled(mask), layout={"width": "auto"})
-            button.on_click(self.on(functools.partial(self._pick, mask)))
+        for answer in self.question.choices:
+            button = ipywidgets.Button(description=self._spelled(answer), layout={"width": "auto"})
+            button.on_click(self.on(functools.partial(self._pick, answer)))
             self.picks.append(button)
         self.choices.children = self.picks
         text = html.escape(self.question.program.text())
-        self.program.value = panel("What does the last poll return?", f"<pre>{text}</pre>")
+        self.program.value = panel(QUESTION, f"<pre>{text}</pre>")
         self.verdict.value, self.next.layout.display = "", "none"
-        self._tell_the_score()
+        self._show_the_score()
 
     def _ask_next(self, _):
         self._ask()
         self.picks[0].focus()
 
-    def _pick(self, mask, _):
+    def _spelled(self, answer):
+        return spelled(self.question.program.kind, answer)
+
+    def _pick(self, picked, _):
         if self.outcome is not None:
             return
         self.outcome = run(self.question.program, is_recorded=True)
-        is_right = mask == self.outcome.answer
+        answer, choices = self.outcome.answer, self.question.choices
         self.answered += 1
-        self.questions.right += is_right
-        for button, choice in zip(self.picks, self.question.choices, strict=True):
-            sign = "✔ " if choice == self.outcome.answer else "✘ " if choice == mask else ""
+        self.questions.right += picked == answer
+        for button, choice in zip(self.picks, choices, strict=True):
+            sign = "✔ " if choice == answer else "✘ " if choice == picked else ""
             button.description, button.disabled = sign + button.description, not sign
-        said = (
-            f"✔ You said {spelled(mask)}, and so does the kernel."
-            if is_right
-            else f"✘ You said {spelled(mask)}. The kernel says {spelled(self.outcome.answer)}."
-        )
-        why = reason(self.question.program, self.outcome)
-        self.verdict.value = (
-            f'<div role="status"><b>{html.escape(said)}</b> {html.escape(why)}</div>'
-        )
+        verdict = f"✔ You picked {self._spelled(picked)}. The kernel says the same."
+        misread = ""
+        if picked != answer:
+            verdict = (
+                f"✘ You picked {self._spelled(picked)}. The kernel says: {self._spelled(answer)}."
+            )
+            misread = f" You would be right if {choices[picked]}."
+        why = marked_up(reason(self.question.program, self.outcome) + misread)
+        self.verdict.value = f'<div role="status"><b>{html.escape(verdict)}</b> {why}</div>'
         self.walk = step_through(self.outcome.log)
         self.explained.children = [self.walk.widget]
         self.next.layout.display = None
-        self._tell_the_score()
+        self._show_the_score()
         self.next.focus()  # a disabled button would let the keyboard's focus fall
 
-    def _tell_the_score(self):
-        asked = self.questions
+    def _show_the_score(self):
+        topic = self.questions.topic
         self.score.value = (
-            f"<div>{asked.topic} · level {self.question.level} · {asked.right} of {self.answered} right · "
-            f"seed {asked.seed}</div>"
+            f"<div>{topic}: {TOPICS[topic].text} · level {self.question.level} · "
+            f"{self.questions.right} of {self.answered} right</div>"
         )
 
     def _forget_the_run(self):
@@ -118,9 +117,7 @@ class Quiz(Explorable):
             self.walk = None
 
     def _still_bundle(self):
-        text = "What does the last poll return?\n" + (
-            self.question.program.text() if self.question else ""
-        )
+        text = QUESTION + "\n" + (self.question.program.text() if self.question else "")
         return {
             "text/html": f'<div class="epollkit-still"><pre>{html.escape(text)}</pre></div>',
             "text/plain": text,
@@ -133,10 +130,12 @@ class Quiz(Explorable):
 def quiz(topic="mixed", seed=None) -> Quiz:
     """Ask one small question after another: what does the last `poll` of a program return?
 
-    *topic* is readable, writable, endings, edge, one-shot or mixed.  The same *seed* asks the same
-    questions; None picks one, and it is shown.  The questions become harder with right answers.
+    *topic* is named for the notebook after which it can be answered: ``"poll"`` (05), ``"act"``
+    (06), ``"modify"`` (07), ``"destroy"`` (09), ``"edge"`` (10); ``"mixed"`` asks of all that is
+    taught up to 09.  The questions become harder with right answers.  The same *seed*, a whole
+    number, asks the same questions; None, the default, asks others each time.
 
-    Raises ValueError if there is no such topic.
+    Raises ValueError if there is no such topic, and names those there are.
     """
     return Quiz(
         Questions(topic, random.SystemRandom().randrange(1_000_000) if seed is None else seed)

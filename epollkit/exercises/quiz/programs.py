@@ -2,24 +2,25 @@
 
 Facts about what the kernel promises
 ------------------------------------
-* Level-triggered, `poll` reports what holds and was asked for.  That is promised whatever happened
-  before.
+* Level-triggered, `poll` reports what holds and was asked for, whatever happened before.
 * Edge-triggered, it is promised that news is reported: a registration, bytes that come, room after
   there was none, an end.  It is not promised that without news nothing is: a socketpair wakes a
   writer whenever the other end reads.
 * Where both IN and OUT are asked for, edge-triggered, news that is undone before the next `poll`
   may still bring a report of the other condition.
 * How many bytes fill a stream, and how many of them must be read until there is room, depends on
-  pages and settings.
-* Whoever closes a socket with bytes unread in it resets the connection, and an error comes before
-  the end or instead.
+  pages and settings.  One big non-blocking write takes what fits, one big read takes all.
+* A close of a socket with unread bytes resets the connection, and an error comes before the end or
+  instead of it.
+* An entry of an interest list lives as long as the open file description: a close removes it only
+  if no duplicate is left.
 
 What we do about them
 ---------------------
 A `Program` is a row of operations.  An `Account` follows what they do to the stream: what waits,
-who has closed, what is news.  It tells whether an operation is possible and what comes after it is
+what is closed, what is news.  It tells whether an operation is possible and what comes after it is
 promised; it never tells what `poll` returns: for that the kernel is asked.  `make` walks at random
-among what is possible, and so does not ask what nobody promises. A stream is filled and emptied
+among what is possible, and so never asks what nobody promises.  A stream is filled and emptied
 wholly, never by a number of bytes that matters.
 
 *Source:* epoll(7), epoll_ctl(2), pipe(7), unix(7), tcp(7); ``net/unix/af_unix.c``,
@@ -27,74 +28,79 @@ unix_write_space().
 """
 
 import random
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ... import masks
 from ...masks import ET, IN, ONESHOT, OUT, RDHUP
 
 LEVELS = 5
-MOST = 8  # operations, the opening, the registration and the last poll apart
+MOST = 7  # operations, the opening and the last poll apart
+MOST_POLLS = 2  # in between
 #: level → the fewest and the most operations on the stream itself
-LENGTHS = {1: (3, 3), 2: (3, 4), 3: (4, 5), 4: (5, 6), 5: (6, 7)}
+LENGTHS = {1: (2, 2), 2: (2, 3), 3: (3, 4), 4: (3, 5), 5: (4, 5)}
 WORDS = ("hi", "ant", "note", "train", "parcel", "package", "envelope")
-SIZES = (8192, 16384, 32768, 65536)  # of the writes that fill a stream: none of them matters
-ON_EPOLL = ("register", "poll", "modify")  # all others are operations on the stream
+ON_EPOLL = ("register", "poll", "modify", "unregister")  # all others act on the stream
 BOTH = IN | OUT
+MUCH = "1_000_000"  # bytes: more than fit into any stream here
 
 
 class Kind(NamedTuple):
-    """A kind of stream, seen from the end that is registered:
+    """A kind of stream, seen from its end `watched`, which is registered; `other` is the other end.
 
-    `watched`, with `other` at the other end.
+    The rest are templates: how it is opened, written, read, duplicated and closed.  `unblocked` is
+    how it is opened if a write must not sleep.
     """
 
-    label: str
     watched: str
     other: str
     opened: str
-    write: str  # by these templates both ends write and read
+    unblocked: str
+    write: str
     read: str
+    dup: str
     close: str
 
 
-SOCKET = "{}.send({})", "{}.recv({})", "{}.close()"
-PIPE = "r, w = os.pipe2(os.O_NONBLOCK)", "os.write({}, {})", "os.read({}, {})", "os.close({})"
-QUIET = "\nfor end in (conn, peer):\n    end.setblocking(False)"
+PIPE = (
+    "r, w = os.pipe()",
+    "r, w = os.pipe2(os.O_NONBLOCK)",
+    "os.write({}, {})",
+    "os.read({}, {})",
+    "copy = os.dup({})",
+    "os.close({})",
+)
+SOCKET = "{}.send({})", "{}.recv({})", "copy = {}.dup()", "{}.close()"
+PAIR = "conn, peer = socket.socketpair()"
+CONNECTION = (
+    'with socket.create_server(("127.0.0.1", 0)) as listener:\n'
+    "    peer = socket.create_connection(listener.getsockname())\n"
+    "    conn, _ = listener.accept()"
+)
+QUIET = "\nconn.setblocking(False)"
 KINDS = {
-    "pipe-read": Kind("a pipe, its read end", "r", "w", *PIPE),
-    "pipe-write": Kind("a pipe, its write end", "w", "r", *PIPE),
-    "unix": Kind(
-        "a socketpair", "conn", "peer", "conn, peer = socket.socketpair()" + QUIET, *SOCKET
-    ),
-    "tcp": Kind(
-        "a TCP connection",
-        "conn",
-        "peer",
-        'with socket.create_server(("127.0.0.1", 0)) as server:\n'
-        "    peer = socket.create_connection(server.getsockname())\n    conn, _ = server.accept()"
-        + QUIET,
-        *SOCKET,
-    ),
+    "pipe-read": Kind("r", "w", *PIPE),
+    "pipe-write": Kind("w", "r", *PIPE),
+    "unix": Kind("conn", "peer", PAIR, PAIR + QUIET, *SOCKET),
+    "tcp": Kind("conn", "peer", CONNECTION, CONNECTION + QUIET, *SOCKET),
 }
 
 
-@dataclass
+@dataclass(frozen=True)
 class Account:
     """What is known of a stream while operations follow one another."""
 
     kind: str
     asked: int = 0  # the mask that is registered, 0 if none is
+    was_registered: bool = False
     incoming: int = 0  # bytes that wait for the watched end
     outgoing: int = 0  # bytes that wait for the other end
     is_full: bool = False
     is_open: bool = True  # the watched end
-    may_write: bool = True  # the watched end
+    has_copy: bool = False  # another descriptor of the watched end is open
     other_is_open: bool = True
-    other_may_write: bool = True
-    news: set = field(
-        default_factory=set
-    )  # what has happened since the last poll, or since the registration
+    news: frozenset = frozenset()  # since the last poll, or since the registration
 
     @property
     def is_edge(self):
@@ -107,7 +113,7 @@ class Account:
     @property
     def has_ended(self):
         """Whether the watched end has nothing more to come but what waits."""
-        return self.kind != "pipe-write" and not (self.other_is_open and self.other_may_write)
+        return self.kind != "pipe-write" and not self.other_is_open
 
     @property
     def keeps_news(self):
@@ -117,136 +123,155 @@ class Account:
     @property
     def may_be_read_from(self):
         """Whether the other end may read, and what is reported next is promised all the same."""
-        return (
-            self.outgoing > 0
-            and self.other_is_open
-            and (self.is_full or not (self.kind == "unix" and self.is_edge and self.asked & OUT))
-        )
+        wakes_without_news = self.kind == "unix" and self.is_edge and self.asked & OUT
+        return self.outgoing > 0 and self.other_is_open and (self.is_full or not wakes_without_news)
 
     @property
     def may_end(self):
         """Whether an end may come: edge-triggered, it must be news that somebody asked for."""
         return not (self.is_edge and self.is_socket) or bool(self.asked & (IN | RDHUP))
 
+    @property
+    def may_write(self):
+        return self.is_open and self.other_is_open and not self.is_full
 
-# Operations: each has a rule that says whether it is possible, and what it does to the account.
 
-RULES = {
-    "register": lambda a, mask: a.is_open and not a.asked,
-    "poll": lambda a, _: bool(a.asked),
-    "modify": lambda a, mask: a.asked and a.is_open,
-    "arrive": lambda a, word: (
-        a.kind != "pipe-write" and a.is_open and a.other_is_open and a.other_may_write
+class Operation(NamedTuple):
+    """What may be done: when it is possible, what it changes in the account, how it is spelled.
+
+    All three are functions of the account before it and of the operation's value: a word, a number
+    of bytes, a mask or None.
+    """
+
+    is_possible: Callable
+    changes: Callable
+    text: Callable
+
+
+def kind_of(account):
+    return KINDS[account.kind]
+
+
+OPERATIONS = {
+    "register": Operation(
+        lambda a, mask: a.is_open and not a.asked,
+        lambda a, mask: {
+            "asked": mask,
+            "was_registered": True,
+            "news": a.news | {"registered"},
+        },
+        lambda a, mask: f"ep.register({kind_of(a).watched}, {spelled(mask)})",
     ),
-    "take": lambda a, size: a.is_open and 0 < size < a.incoming and a.keeps_news,
-    "take all": lambda a, _: a.is_open and 0 < a.incoming < 64 and a.keeps_news,
-    "take in vain": lambda a, _: (
-        a.is_open and a.kind != "pipe-write" and not a.incoming and not a.has_ended
+    "modify": Operation(
+        lambda a, mask: a.is_open and a.asked,
+        lambda a, mask: {"asked": mask, "news": a.news | {"registered"}},
+        lambda a, mask: f"ep.modify({kind_of(a).watched}, {spelled(mask)})",
     ),
-    "take the end": lambda a, _: a.is_open and not a.incoming and a.has_ended,
-    "put": lambda a, word: (
-        a.kind != "pipe-read" and a.is_open and a.may_write and a.other_is_open and not a.is_full
+    "unregister": Operation(
+        lambda a, _: a.is_open and a.asked,
+        lambda a, _: {"asked": 0},
+        lambda a, _: f"ep.unregister({kind_of(a).watched})",
     ),
-    "fill": lambda a, _: (
-        a.kind in ("pipe-write", "unix")
-        and a.is_open
-        and a.may_write
-        and a.other_is_open
-        and not a.is_full
-        and a.keeps_news
+    "poll": Operation(
+        lambda a, _: a.was_registered,
+        lambda a, _: {"news": frozenset()},
+        lambda a, _: "ep.poll(0)",
     ),
-    "fetch": lambda a, size: a.may_be_read_from and not a.is_full and size < a.outgoing,
-    "fetch all": lambda a, _: a.may_be_read_from,
-    "other half-closes": lambda a, _: (
-        a.is_socket and a.is_open and a.other_is_open and a.other_may_write and a.may_end
+    "arrive": Operation(
+        lambda a, word: a.kind != "pipe-write" and (a.is_open or a.has_copy) and a.other_is_open,
+        lambda a, word: {"incoming": a.incoming + len(word), "news": a.news | {"bytes"}},
+        lambda a, word: kind_of(a).write.format(kind_of(a).other, f'b"{word}"'),
     ),
-    "other closes": lambda a, _: (
-        a.other_is_open and a.is_open and a.may_end and not (a.is_socket and a.outgoing)
+    "take": Operation(
+        lambda a, size: a.is_open and 0 < size < a.incoming and a.keeps_news,
+        lambda a, size: {"incoming": a.incoming - size},
+        lambda a, size: kind_of(a).read.format(kind_of(a).watched, size),
     ),
-    "half-close": lambda a, _: a.is_socket and a.is_open and a.may_write and not a.is_edge,
-    "close": lambda a, _: a.is_open and bool(a.asked),
+    "take all": Operation(
+        lambda a, _: a.is_open and 0 < a.incoming < 64 and a.keeps_news,
+        lambda a, _: {"incoming": 0},
+        lambda a, _: kind_of(a).read.format(kind_of(a).watched, 64),
+    ),
+    "take the end": Operation(
+        lambda a, _: a.is_open and not a.incoming and a.has_ended,
+        lambda a, _: {},
+        lambda a, _: kind_of(a).read.format(kind_of(a).watched, 64),
+    ),
+    "put": Operation(
+        lambda a, word: a.kind != "pipe-read" and a.may_write,
+        lambda a, word: {"outgoing": a.outgoing + len(word)},
+        lambda a, word: kind_of(a).write.format(kind_of(a).watched, f'b"{word}"'),
+    ),
+    "fill": Operation(
+        lambda a, _: a.kind in ("pipe-write", "unix") and a.may_write and a.keeps_news,
+        lambda a, _: {"outgoing": a.outgoing + 1, "is_full": True},
+        lambda a, _: (
+            kind_of(a).write.format(kind_of(a).watched, f"bytes({MUCH})") + "  # until it is full"
+        ),
+    ),
+    "fetch all": Operation(
+        lambda a, _: a.may_be_read_from,
+        lambda a, _: {
+            "outgoing": 0,
+            "is_full": False,
+            "news": a.news | ({"room"} if a.is_full else set()),
+        },
+        lambda a, _: kind_of(a).read.format(kind_of(a).other, MUCH if a.is_full else 64),
+    ),
+    "other closes": Operation(
+        lambda a, _: (
+            a.is_open and a.other_is_open and a.may_end and not (a.is_socket and a.outgoing)
+        ),
+        lambda a, _: {"other_is_open": False, "news": a.news | {"end"}},
+        lambda a, _: kind_of(a).close.format(kind_of(a).other),
+    ),
+    "dup": Operation(
+        lambda a, _: a.is_open and not a.has_copy,
+        lambda a, _: {"has_copy": True},
+        lambda a, _: kind_of(a).dup.format(kind_of(a).watched),
+    ),
+    "close": Operation(
+        lambda a, _: a.is_open and a.was_registered,
+        lambda a, _: {"is_open": False},
+        lambda a, _: kind_of(a).close.format(kind_of(a).watched),
+    ),
+    "close the copy": Operation(
+        lambda a, _: a.has_copy and not a.is_open,
+        lambda a, _: {"has_copy": False},
+        lambda a, _: kind_of(a).close.format("copy"),
+    ),
 }
-NEWS = {
-    "register": "registered",
-    "modify": "registered",
-    "arrive": "bytes",
-    "other half-closes": "end",
-    "other closes": "end",
-}
 
 
-def apply(account, name, value):
-    """Follow the operation *name* in *account*.  Raises ValueError if it is not possible there."""
-    if not RULES[name](account, value):
-        raise ValueError(f"{name} is not possible, or what follows is not promised, with {account}")
-    if name == "poll":
-        account.news.clear()
-    elif name in NEWS:
-        account.news.add(NEWS[name])
-    if name in ("register", "modify"):
-        account.asked = value
-    elif name == "arrive":
-        account.incoming += len(value)
-    elif name == "take":
-        account.incoming -= value
-    elif name == "take all":
-        account.incoming = 0
-    elif name == "put":
-        account.outgoing += len(value)
-    elif name == "fill":
-        account.outgoing, account.is_full = account.outgoing + 1, True
-    elif name == "fetch":
-        account.outgoing -= value
-    elif name == "fetch all":
-        account.news |= {"room"} if account.is_full else set()
-        account.outgoing, account.is_full = 0, False
-    elif name == "other half-closes":
-        account.other_may_write = False
-    elif name == "other closes":
-        account.other_is_open = False
-    elif name == "half-close":
-        account.may_write = False
-    elif name == "close":
-        account.is_open = False
+def spelled(mask) -> str:
+    """Spell *mask* as Python: ``select.EPOLLIN | select.EPOLLET``."""
+    return " | ".join(f"select.{name}" for name in masks.names(mask).split("|"))
 
 
 class Program(NamedTuple):
-    """One program:
-
-    the kind of its stream, and its operations, each a name with a word, a number of bytes or a
-    mask.
-    """
+    """One program: the kind of its stream, and its operations, each a name with its value."""
 
     kind: str
     operations: tuple
 
     def steps(self):
-        """Return the lines of each step, with the account after it: the opening, the operations,
-        the last poll.
+        """Return (text, account after it) of each step: the opening, the operations, the last poll.
 
-        Raises ValueError if an operation is not possible where it stands.
+        Raises ValueError if an operation is not possible where it stands, or what follows it is
+        not promised.
         """
-        account = Account(self.kind)
-        modules = "os, select" if KINDS[self.kind].close.startswith("os") else "select, socket"
-        steps = [
-            (
-                f"import {modules}\n\n{KINDS[self.kind].opened}\nep = select.epoll()",
-                replace(account),
-            )
-        ]
+        kind, account = KINDS[self.kind], Account(self.kind)
+        must_not_sleep = "fill" in (name for name, _ in self.operations)
+        imports = "os, select" if self.kind.startswith("pipe") else "select, socket"
+        opened = kind.unblocked if must_not_sleep else kind.opened
+        steps = [(f"import {imports}\n\n{opened}\nep = select.epoll()", account)]
         for name, value in (*self.operations, ("poll", None)):
-            apply(account, name, value)
-            was_full = steps[-1][1].is_full
-            steps.append(
-                (
-                    spell(
-                        self.kind,
-                        name + " of a full stream" * (name == "fetch all" and was_full),
-                        value,
-                    ),
-                    replace(account, news=set(account.news)),
-                )
-            )
+            operation = OPERATIONS[name]
+            if not operation.is_possible(account, value):
+                raise ValueError(f"{name} is not possible, or nothing is promised, with {account}")
+            text = operation.text(account, value)
+            account = replace(account, **operation.changes(account, value))
+            steps.append((text, account))
         return steps
 
     def text(self) -> str:
@@ -264,120 +289,101 @@ class Program(NamedTuple):
         return True
 
 
-def spelled(mask) -> str:
-    """Spell *mask* as Python: ``select.EPOLLIN | select.EPOLLET``."""
-    return " | ".join(f"select.{name}" for name in masks.names(mask).split("|"))
-
-
-def until_refused(line, why) -> str:
-    """Spell a loop that calls *line* until it is refused, or, a read, finds the end."""
-    return f"try:\n    while {line}:\n        pass\nexcept BlockingIOError:\n    pass  # {why}"
-
-
-def spell(kind, name, value) -> str:
-    """Spell one operation as lines of Python."""
-    one = KINDS[kind]
-    own, other = one.watched, one.other
-    return {
-        "register": lambda: f"ep.register({own}, {spelled(value)})",
-        "modify": lambda: f"ep.modify({own}, {spelled(value)})",
-        "poll": lambda: "ep.poll(0)",
-        "arrive": lambda: one.write.format(other, f'b"{value}"'),
-        "take": lambda: one.read.format(own, value),
-        "take all": lambda: one.read.format(own, 64),
-        "take in vain": lambda: (
-            f"try:\n    {one.read.format(own, 64)}\nexcept BlockingIOError:\n    pass  # EAGAIN"
-        ),
-        "take the end": lambda: one.read.format(own, 64),
-        "put": lambda: one.write.format(own, f'b"{value}"'),
-        "fill": lambda: until_refused(one.write.format(own, f"bytes({value})"), "EAGAIN: full"),
-        "fetch": lambda: one.read.format(other, value),
-        "fetch all": lambda: one.read.format(other, 64),
-        "fetch all of a full stream": lambda: until_refused(
-            one.read.format(other, 65536), "EAGAIN: empty"
-        ),
-        "other half-closes": lambda: f"{other}.shutdown(socket.SHUT_WR)",
-        "other closes": lambda: one.close.format(other),
-        "half-close": lambda: f"{own}.shutdown(socket.SHUT_WR)",
-        "close": lambda: one.close.format(own),
-    }[name]()
-
-
 # Making programs at random.
 
 
 class Topic(NamedTuple):
-    """What a topic asks about:
-
-    `masks` asked for of a pipe's end and of a socket; one of `about` occurs in each program.
+    """What a topic asks about: `kinds` of streams, `asked` masks, and `flags` one of which comes
+    with each mask; `operations`, of which one of `about` occurs in each program.
     """
 
     text: str
     kinds: tuple
     asked: tuple
+    flags: tuple
+    operations: tuple
     about: tuple
-    extra: int = 0  # a flag that every mask has
 
 
-SOCKETS = "unix", "tcp"
-ENDS = "other closes", "other half-closes", "half-close"
+READING = "poll", "arrive", "take", "take all"
+WRITING = "put", "fill", "fetch all"
+ENDING = "other closes", "take the end"
+CHANGING = "modify", "unregister"
+CLOSING = "dup", "close", "close the copy"
+ALL_KINDS = "pipe-read", "pipe-write", "unix", "tcp"
+NO_TCP = "pipe-read", "pipe-write", "unix"
+#: Each but the last two asks what has been taught by the end of the notebook of that name.
 TOPICS = {
-    "readable": Topic("is there something to read?", ("pipe-read", *SOCKETS), (IN,), ("arrive",)),
-    "writable": Topic("is there room to write?", ("pipe-write", "unix"), (OUT, BOTH), ("fill",)),
-    "endings": Topic(
-        "what do closed ends look like?",
-        ("pipe-read", "pipe-write", *SOCKETS),
-        (IN, IN | RDHUP, RDHUP, OUT, BOTH, BOTH | RDHUP),
-        ENDS,
+    "poll": Topic(
+        "when does poll report something to read?",
+        ("pipe-read", "unix"),
+        (IN,),
+        (0,),
+        READING,
+        ("arrive",),
+    ),
+    "act": Topic(
+        "reading, writing, and the other end's close",
+        ALL_KINDS,
+        (IN, OUT, BOTH, IN | RDHUP),
+        (0,),
+        (*READING, *WRITING, *ENDING),
+        ("take", "take all", "fill", "other closes"),
+    ),
+    "modify": Topic(
+        "changing your mind: modify, unregister, one-shot",
+        NO_TCP,
+        (IN, OUT, BOTH),
+        (0, ONESHOT),
+        (*READING, *WRITING, "other closes", *CHANGING),
+        CHANGING,
+    ),
+    "destroy": Topic(
+        "who owns the entry: close, dup, unregister",
+        ("pipe-read", "unix"),
+        (IN,),
+        (0,),
+        (*READING, "other closes", "unregister", *CLOSING),
+        ("close", "unregister"),
     ),
     "edge": Topic(
         "what is news to an edge-triggered entry?",
-        ("pipe-read", "pipe-write", *SOCKETS),
+        ALL_KINDS,
         (IN, OUT, BOTH, IN | RDHUP),
-        ("arrive", "fill", *ENDS),
-        ET,
-    ),
-    "one-shot": Topic(
-        "who is told once, and when again?",
-        ("pipe-read", "pipe-write", *SOCKETS),
-        (IN, OUT, BOTH, IN | RDHUP),
-        ("arrive", "fill", *ENDS),
-        ONESHOT,
+        (ET,),
+        (*READING, *WRITING, "modify", "other closes"),
+        ("arrive", "fill", "other closes"),
     ),
     "mixed": Topic(
-        "all of these",
-        ("pipe-read", "pipe-write", *SOCKETS),
-        (IN, OUT, BOTH, IN | RDHUP, RDHUP, BOTH | RDHUP),
-        ("arrive", "fill", *ENDS),
+        "all of these but the edge-triggered",
+        ALL_KINDS,
+        (IN, OUT, BOTH, IN | RDHUP),
+        (0, 0, ONESHOT),
+        (*READING, *WRITING, *ENDING, *CHANGING, *CLOSING),
+        ("arrive", "fill", "other closes"),
     ),
 }
-#: operation → the level from which on it occurs, and how often in comparison with others; the
-#: topic's own come at once.
+#: How often an operation occurs, in comparison with others; once where it is not named.
 OFTEN = {
-    "arrive": (1, 5),
-    "take": (1, 4),
-    "take all": (1, 4),
-    "put": (1, 3),
-    "fill": (1, 5),
-    "fetch": (1, 2),
-    "fetch all": (1, 5),
-    "other closes": (2, 2),
-    "other half-closes": (2, 2),
-    "poll": (2, 3),
-    "take in vain": (3, 2),
-    "take the end": (3, 2),
-    "half-close": (3, 2),
-    "modify": (4, 2),
-    "close": (4, 1),
+    "arrive": 4,
+    "poll": 3,
+    "take": 3,
+    "take all": 3,
+    "fill": 3,
+    "fetch all": 3,
+    "other closes": 2,
+    "modify": 2,
+    "unregister": 2,
+    "dup": 2,
+    "close": 2,
 }
 
 
 def make(topic: str, level: int, rng: random.Random) -> Program:
     """Make a program at random.
 
-    *topic* is one of `TOPICS`, *level* 1 (three operations, level-triggered, a pipe) to `LEVELS`;
-    *rng* decides: in the same state, it makes the same program.  Raises KeyError for another topic
-    or level.
+    *topic* is one of `TOPICS`, *level* 1 (two operations on a pipe) to `LEVELS`; *rng* decides: in
+    the same state, it makes the same program.  Raises KeyError for another topic or level.
     """
     while True:
         program = walk(TOPICS[topic], level, rng)
@@ -388,89 +394,56 @@ def make(topic: str, level: int, rng: random.Random) -> Program:
 def walk(topic, level, rng) -> Program | None:
     """Walk from operation to operation; None if that led nowhere."""
     kinds = [kind for kind in topic.kinds if level > 1 or kind.startswith("pipe")]
-    kinds = [kind for kind in kinds if level > 2 or kind != "tcp"]
-    kind, asked = rng.choice(kinds), pick_mask(topic, level, rng)
-    if (asked & RDHUP and not kind.endswith(SOCKETS)) or not asked & {
-        "pipe-read": IN,
-        "pipe-write": OUT,
-    }.get(kind, asked):
+    kind = rng.choice([kind for kind in kinds if level > 2 or kind != "tcp"])
+    asked = rng.choice(topic.asked) | rng.choice(topic.flags)
+    if not fits(kind, asked):
         return None
-    account, found, length = Account(kind), [], rng.randint(*LENGTHS[level])
-    tells = topic.extra or asked & (ET | ONESHOT)
-    begin = rng.choice((0, 0, 1, 2) if level > 1 else (0, 1))
-    while length or not account.asked:
-        done = sum(name not in ON_EPOLL for name, _ in found)
-        if not account.asked and (done >= begin or not length):
-            choice = "register", asked
+    account, operations, left = Account(kind), [], rng.randint(*LENGTHS[level])
+    before_register = rng.choice((0, 0, 1))
+    while left or not account.was_registered:
+        if not account.was_registered and (len(operations) >= before_register or not left):
+            name, value = "register", asked
         else:
-            choices = possible(
-                account, topic, level, rng, bool(tells), found[-1][0] if found else "", length
-            )
-            if not choices or len(found) > MOST:
+            choices = possible(account, topic, operations, rng)
+            if not choices or len(operations) == MOST:
                 return None
-            choice = rng.choices([one for one, _ in choices], [often for _, often in choices])[0]
-        apply(account, *choice)
-        found.append(choice)
-        length -= choice[0] not in ON_EPOLL
-    if (
-        tells and len(found) <= MOST and rng.random() < 0.4
-    ):  # told once more, or armed again, right before the last poll
-        name = rng.choice(
-            ("poll", "modify")
-            if topic.extra == ONESHOT or level >= OFTEN["modify"][0]
-            else ("poll",)
-        )
-        if account.is_open:
-            apply(account, name, account.asked)
-            found.append((name, account.asked))
-    names = {name for name, _ in found}
-    if len(found) - 1 > MOST or not names & set(topic.about) or (tells and "poll" not in names):
-        return None
-    return Program(kind, tuple(found))
+            often = [OFTEN.get(name, 1) for name, _ in choices]
+            name, value = rng.choices(choices, often)[0]
+        account = replace(account, **OPERATIONS[name].changes(account, value))
+        operations.append((name, value))
+        left -= name not in ON_EPOLL
+    names = {name for name, _ in operations}
+    return Program(kind, tuple(operations)) if names & set(topic.about) else None
 
 
-def pick_mask(topic, level, rng) -> int:
-    """Pick the mask to ask for; from level 3 on it may be edge-triggered or one-shot, whatever
-    the topic.
-    """
-    asked = rng.choice(topic.asked) | topic.extra
-    if level > 2 and not topic.extra:
-        asked |= rng.choice((0, ET, ET, *((ONESHOT,) if level > 3 else ())))
-    return asked
+def fits(kind, mask) -> bool:
+    """Tell whether it makes sense to ask for *mask* at this kind of end."""
+    if kind == "pipe-read":
+        return mask & (IN | OUT | RDHUP) == IN
+    if kind == "pipe-write":
+        return mask & (IN | OUT | RDHUP) == OUT
+    return True
 
 
-def possible(account, topic, level, rng, tells, last, left) -> list:
-    """List what may follow, ((name, value), how often), with values picked at random."""
-    found = []
-    for name, (lowest, often) in OFTEN.items():
-        value = {
-            "arrive": rng.choice(WORDS),
-            "put": rng.choice(WORDS),
-            "fill": rng.choice(SIZES),
-            "take": rng.randint(1, max(1, account.incoming - 1)),
-            "fetch": rng.randint(1, max(1, account.outgoing - 1)),
-            "modify": rng.choice(topic.asked) | account.asked & (ET | ONESHOT) or account.asked,
-        }.get(name)
-        is_early = (
-            name in topic.about
-            or (tells and name == "poll")
-            or (topic.extra == ONESHOT and name == "modify")
-        )
-        if (
-            (level < lowest and not is_early)
-            or name == last == "poll"
-            or (name == "close" and left > 1)
+def possible(account, topic, operations, rng) -> list:
+    """List what may follow, (name, value), with values picked at random."""
+    values = {
+        "arrive": rng.choice(WORDS),
+        "put": rng.choice(WORDS),
+        "take": rng.randint(1, max(1, account.incoming - 1)),
+        "modify": rng.choice(topic.asked) | account.asked & (ET | ONESHOT),
+        "register": account.asked,
+    }
+    names = [name for name, _ in operations]
+    choices = []
+    for name in topic.operations:
+        value = values.get(name)
+        if name == "poll" and names.count("poll") == MOST_POLLS:
+            continue
+        if name == "modify" and not (
+            fits(account.kind, value) and (value != account.asked or account.asked & (ET | ONESHOT))
         ):
             continue
-        if name == "modify" and account.kind.startswith("pipe"):
-            if not tells:
-                continue
-            value = account.asked
-        if RULES[name](account, value):
-            found.append(
-                (
-                    (name, value),
-                    often * (3 if name in topic.about or (tells and name == "poll") else 1),
-                )
-            )
-    return found
+        if OPERATIONS[name].is_possible(account, value):
+            choices.append((name, value))
+    return choices

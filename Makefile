@@ -24,7 +24,7 @@ setup:  ## make .venv with what the course needs, and nothing else
 test:  ## run the package's tests, then every notebook, and compare its outputs with the stored ones
 	@$(SETUP_DEV)
 	@status=0; $(PY) -m pytest tests || status=$$?; \
-	if ls notebooks/*.ipynb >/dev/null 2>&1; then $(PY) -m pytest $(NBVAL) notebooks || status=$$?; \
+	if ls notebooks/*.ipynb >/dev/null 2>&1; then XDG_DATA_HOME=$$(mktemp -d) $(PY) -m pytest $(NBVAL) notebooks || status=$$?; \
 	else echo "There is no notebook in notebooks/ to run."; fi; exit $$status
 
 notebooks:  ## run the notebooks and store what changed (ARGS="03 07": only these; ARGS=--fresh: every output anew)

@@ -48,6 +48,7 @@ LANGUAGE_INFO = {
     "pygments_lexer": "ipython3",
 }
 CELL_METADATA = {"tags", "jupyter", "deletable", "editable"}
+ANSWER = "exercises.answer("  # in a cell whose output is folded: running it unfolds it
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 NOT_COMPARED = {"image/png", "image/jpeg", WIDGET_VIEW}  # as nbval has it
 
@@ -59,6 +60,7 @@ def normalize(notebook):
     """Return the text of the file that stores this notebook.
 
     Cells, their ids, tags and outputs stay; metadata that a run or an editor left, and widgets, go.
+    The output of a cell that answers a prediction is folded.
     The result depends on nothing but the notebook: the normalized text of a normalized notebook is
     the same text.
     """
@@ -73,6 +75,11 @@ def normalize(notebook):
         }
         if cell.cell_type == "code":
             cell.outputs = tidy(cell.outputs, cell.execution_count)
+            if ANSWER in cell.source:
+                cell.metadata["jupyter"] = {
+                    **cell.metadata.get("jupyter", {}),
+                    "outputs_hidden": True,
+                }
     with warnings.catch_warnings():
         warnings.simplefilter(
             "error"

@@ -2,9 +2,16 @@
 astray.
 """
 
+import re
+from pathlib import Path
+
+import nbformat
 import pytest
 from playwright.sync_api import expect
 
+from epollkit.exercises.prediction import FIRST_LINE
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 IMPORT = "from epollkit import exercises"
 QUESTION = 'exercises.predict("two-writes")'
 ANSWER = 'exercises.answer("two-writes", 1)'
@@ -13,10 +20,8 @@ from epollkit.exercises.question import Question
 content.QUESTIONS["how-many"] = Question("how-many", "How many?", "{:,} fit.".format, unit="bytes")
 exercises.predict("how-many")"""
 NUMBER_ANSWER = 'exercises.answer("how-many", 4096)'
-#: What JupyterLab or the browser would do something with.
-KEYS = (
-    "a b d d j k m x y z 0 0 Space Home End PageDown PageUp ArrowUp ArrowDown ArrowLeft ArrowRight"
-)
+#: Keys that JupyterLab or the browser would do something with.
+KEYS = "a b d d j k m x y z 0 0 Home End PageDown PageUp ArrowUp ArrowDown ArrowLeft ArrowRight"
 
 
 def cell(page, number):
@@ -37,10 +42,14 @@ def counts(page):
     return [prompt.strip("[]: ") for prompt in prompts]
 
 
+@pytest.fixture(autouse=True)
+def nobody_has_picked(lab):
+    (lab.root.parent / "progress" / "epollkit" / "progress.json").unlink(missing_ok=True)
+
+
 @pytest.fixture
 def asked(page, lab):
-    """A page with a question that was run, and its answer that was not; nobody has picked."""
-    (lab.root.parent / "progress" / "epollkit" / "progress.json").unlink(missing_ok=True)
+    """A page with a question that was run, and its answer that was not."""
     page.open(lab.add("asked.ipynb", IMPORT, QUESTION, ANSWER, "'after'"))
     page.wait_until_idle()
     cell(page, 0).locator(".cm-content").click()
@@ -81,9 +90,136 @@ def test_pick_then_one_shift_enter_asks_the_kernel(asked, by, label, words):
     assert asked.wrong() == []
 
 
+@pytest.mark.parametrize("by", ["mouse", "Enter"])
+def test_another_pick_does_not_make_it_right(asked, by):
+    press_button(asked, "two", by)
+    asked.tab.keyboard.press("Shift+Enter")
+    expect(cell(asked, 2)).to_contain_text("✘ You picked: two. The kernel says: one.")
+    press_button(asked, "one", by)
+    status = cell(asked, 1).get_by_role("status")
+    expect(status).to_contain_text("Your first pick counts, and it was: two.")
+    asked.tab.keyboard.press("Shift+Enter")
+    expect(cell(asked, 2).locator(".jp-InputPrompt")).to_have_text("[4]:")
+    expect(cell(asked, 2)).to_contain_text("✘ You picked: two. The kernel says: one.")
+
+
+def test_a_pick_is_there_when_the_question_is_run_again(asked):
+    press_button(asked, "two", "mouse")
+    cell(asked, 1).locator(".cm-content").click()
+    asked.tab.keyboard.press("Shift+Enter")
+    expect(cell(asked, 1).locator(".jp-InputPrompt")).to_have_text("[3]:")
+    expect(cell(asked, 1).get_by_role("status")).to_contain_text("You picked: two.")
+    pressed = cell(asked, 1).locator('button[aria-pressed="true"]')
+    expect(pressed).to_have_text("two")
+
+
+def test_without_a_pick_the_answer_stays_closed(asked):
+    asked.tab.keyboard.press("Shift+Enter")
+    output = cell(asked, 2).locator(".jp-OutputArea-output")
+    expect(output).to_contain_text("You have not picked an answer")
+    kernel_says = output.get_by_text("The kernel says: one.")
+    expect(kernel_says).to_be_hidden()
+    output.locator("summary").click()
+    expect(kernel_says).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    "typed, words",
+    [("4096", "✔ You picked: 4,096 bytes."), (" 65,536 ", "✘ You picked: 65,536 bytes.")],
+)
+@pytest.mark.parametrize("by", ["Enter", "OK"])
+def test_a_number_is_typed(page, lab, typed, words, by):
+    page.open(lab.add("number.ipynb", IMPORT, NUMBER, NUMBER_ANSWER)).run_all()
+    field = cell(page, 1).get_by_role("textbox", name="a number, bytes")
+    status = cell(page, 1).get_by_role("status")
+    for wrong in ("many", "6.5", "<b>", "1e3", "--1", ""):
+        field.fill(wrong)
+        field.press("Enter")
+        expect(status).to_have_text(
+            f"“{wrong}” is not a whole number. Type digits, for example 4096."
+        )
+    field.fill(typed)
+    if by == "OK":
+        cell(page, 1).get_by_role("button", name="OK").click()
+    else:
+        field.press("Enter")
+    expect(status).to_contain_text("You picked: ")
+    assert active(page) == 2
+    page.tab.keyboard.press("Shift+Enter")
+    expect(cell(page, 2)).to_contain_text(words)
+
+
+def everything(page):
+    """Return what no key may change: the active cell, the cells' texts, and the scroll position."""
+    return page.tab.evaluate(
+        """() => [
+            [...document.querySelectorAll('.jp-Cell')].map(cell =>
+                [cell.matches('.jp-CodeCell'), cell.matches('.jp-mod-active'), cell.innerText]),
+            document.querySelector('.jp-WindowedPanel-outer').scrollTop,
+            document.activeElement.outerHTML]"""
+    )
+
+
+def test_no_key_reaches_the_notebook(page, lab):
+    page.open(lab.add("keys.ipynb", IMPORT, QUESTION, NUMBER, *["'a cell'"] * 30)).run_all()
+    for part in ("button", "input"):
+        page.tab.locator(f".epollkit-question {part}").first.focus()
+        before = everything(page)
+        for key in [*KEYS.split(), *["ArrowDown"] * 20]:
+            page.tab.keyboard.press(key)
+            assert everything(page) == before, key
+
+
 def test_a_quick_hand_is_not_too_quick(asked):
     asked.tab.evaluate(
         "document.querySelectorAll('.jp-CodeCell')[1].querySelector('.choices button').click()"
     )
     asked.tab.keyboard.press("Shift+Enter")
     expect(cell(asked, 2).locator(".jp-OutputArea-output")).to_contain_text("You picked: none.")
+
+
+def stretches(name):
+    """Yield for each question of a notebook: its place among the cells, that of its answer, and
+    the places from the one after it to the next heading.
+    """
+    cells = nbformat.read(NOTEBOOKS / name, 4).cells
+    for place, asking in enumerate(cells):
+        if asking.cell_type != "code" or "exercises.predict(" not in asking.source:
+            continue
+        after = []
+        for other in range(place + 1, len(cells)):
+            if cells[other].cell_type == "markdown" and re.match("#+ ", cells[other].source):
+                break
+            after.append(other)
+        code = [other for other in after if cells[other].cell_type == "code"]
+        yield place, code[0], after
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in NOTEBOOKS.glob("*.ipynb")))
+def test_the_course_keeps_its_answers_until_the_kernel_is_asked(page, lab, name):
+    """Opened, not run: no output from a question to the next heading says more than the neutral
+    line.  Then: pick, Shift+Enter, verdict.
+    """
+    page.open(f"notebooks/{name}")
+    all_cells = page.tab.locator(".jp-Notebook .jp-Cell")
+    for _, answers, after in stretches(name):
+        shown = {
+            place: all_cells.nth(place)
+            .locator(".jp-Cell-outputWrapper")
+            .inner_text()
+            .strip(" \n.…")
+            for place in after
+            if all_cells.nth(place).locator(".jp-OutputPlaceholder, .jp-OutputArea-child").count()
+        }
+        assert shown == {answers: FIRST_LINE}
+    page.wait_until_idle()
+    for asks, answers, _ in stretches(name):
+        all_cells.nth(asks).locator(".cm-content").click()
+        page.menu("Run", "Run All Above Selected Cell")
+        page.tab.keyboard.press("Shift+Enter")
+        all_cells.nth(asks).locator(".choices button").first.click()
+        page.tab.keyboard.press("Shift+Enter")
+        expect(all_cells.nth(answers).locator(".jp-OutputArea-output")).to_contain_text(
+            re.compile("^" + FIRST_LINE + r"\s+[✔✘] You picked: "), timeout=60_000
+        )
+    assert page.wrong() == []

@@ -256,6 +256,12 @@ def test_a_cell_without_an_id_gets_one_that_is_the_same_each_time():
     assert len({cell["id"] for cell in json.loads(text)["cells"]}) == 2
 
 
+def test_the_output_of_an_answer_is_folded_whoever_unfolded_it():
+    answer = new_code_cell('exercises.answer("two-writes", 1)', metadata={"collapsed": False})
+    cells = json.loads(tool.normalize(new_notebook(cells=[answer, new_code_cell("1")])))["cells"]
+    assert [cell["metadata"] for cell in cells] == [{"jupyter": {"outputs_hidden": True}}, {}]
+
+
 @pytest.mark.parametrize(
     "stored, new, stays",
     [

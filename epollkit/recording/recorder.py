@@ -304,12 +304,14 @@ class Recorder:
     def drop_wrapper(self, number):
         """Forget a call that ended in another one of the table, on the same stream."""
         notes, index = getattr(self.here, "notes", []), self.by_number.get(number)
-        begun = [n for n, note in enumerate(notes) if note.__class__ is Syscall]
-        at = next((n for n in reversed(begun) if notes[n].wraps), None)
-        if at is not None and any(
-            notes[n].moves and notes[n + 1] == index for n in begun if n > at
-        ):
-            notes[at] = DROPPED
+        ended_in_another = False
+        for at in range(len(notes) - 1, -1, -1):  # from the end: there may be very many
+            if notes[at].__class__ is Syscall:
+                if notes[at].wraps:
+                    if ended_in_another:
+                        notes[at] = DROPPED
+                    return
+                ended_in_another |= notes[at].moves and notes[at + 1] == index
 
     def last_names(self, most) -> list:
         """List the names of the last calls that began, at most *most*."""

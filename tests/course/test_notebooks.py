@@ -24,8 +24,11 @@ COMMENT_MARKER = re.compile(r"^\s*#\s*(NBVAL_|PYTEST_VALIDATE)", re.MULTILINE)
 TAGS_OF_EVERY_NOTEBOOK = {"pipe", "socket", "predict", "exercise", "explorable"}
 LEAST_PREDICTIONS = 2
 LONGEST_CELL = 20  # lines
+WIDEST_CELL = 92  # characters: a longer line is cut at the right edge of a notebook's page
 MOST_WORDS = 1700  # of markdown, before what is for looking up
 MOST_CELLS = 36  # likewise, without questions, exercises and explorables
+#: A timeline, drawn, played or with the kernel's answer to a prediction.
+PICTURE = re.compile(r"timeline\(|step_through\(|exercises\.answer\([^,]*,[^\n]*,")
 LEAST_COMPARED = 2 / 3  # of the code cells that have output
 
 #: The reference is for looking up: it teaches nothing, and asks nothing.
@@ -170,10 +173,26 @@ def test_has_what_every_notebook_has(path):
         assert sum(what in source for source in asked) >= LEAST_PREDICTIONS, what
 
 
+@each_lesson
+def test_has_a_picture_to_play_with_and_one_of_sockets(path):
+    code = cells(path, "code")
+    assert [cell for cell in code if "explore.step_through(" in cell.source]
+    of_sockets = [cell.source for cell in code if "socket" in tags(cell)]
+    assert [source for source in of_sockets if PICTURE.search(source)]
+
+
 @each
-def test_code_cells_are_short(path):
-    lengths = {cell.execution_count: len(cell.source.splitlines()) for cell in cells(path, "code")}
-    assert {number: length for number, length in lengths.items() if length > LONGEST_CELL} == {}
+def test_code_cells_are_short_and_narrow(path):
+    lines = {cell.execution_count: cell.source.splitlines() for cell in cells(path, "code")}
+    assert [number for number in lines if len(lines[number]) > LONGEST_CELL] == []
+    assert [line for number in lines for line in lines[number] if len(line) > WIDEST_CELL] == []
+
+
+@each_lesson
+def test_states_the_minutes_that_it_takes(path):
+    counted = minutes.count(tool.read(path))
+    assert counted.to_state <= minutes.LONGEST
+    assert counted.stated == counted.to_state, "type: python tools/minutes.py"
 
 
 @each_lesson

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import nbformat
 import pytest
 from support import ROOT, load_tool
 
@@ -230,10 +231,19 @@ TEACHING = (ROOT / "TEACHING.md").read_text(encoding="utf-8")
 def test_the_page_for_teachers_names_the_notebooks_that_exist_and_helps_with_each():
     assert sorted(set(re.findall(r"\]\((notebooks/[^)]+)\)", TEACHING))) == NOTEBOOKS
     stuck = TEACHING[TEACHING.index("## If stuck") : TEACHING.index("## Where the answers are")]
-    numbers = [re.match(r"\d\d[a-z]?", Path(name).name) for name in NOTEBOOKS]
-    assert re.findall(r"^\* \*\*(\d\d[a-z]?)\*\*:", stuck, re.MULTILINE) == [
-        number[0] for number in numbers if number
+    assert re.findall(r"^\* \*\*(\w+)\*\*:", stuck, re.MULTILINE) == [
+        Path(name).stem.split("-")[0] for name in NOTEBOOKS if "reference" not in name
     ]
+
+
+def test_an_evening_takes_as_long_as_its_notebooks():
+    minutes = load_tool("minutes")
+    after = TEACHING[TEACHING.index("## After the 90 minutes") :]
+    for stated, row in re.findall(r"^\| (\d+) \| (.*)$", after, re.MULTILINE):
+        paths = re.findall(r"\]\((notebooks/[^)]+)\)", row)
+        assert int(stated) == sum(
+            minutes.count(nbformat.read(ROOT / path, 4)).to_state for path in paths
+        ), row
 
 
 def test_the_plan_takes_ninety_minutes():

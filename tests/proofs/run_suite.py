@@ -7,6 +7,7 @@ writes {test: outcome} as JSON into the file OUTCOMES.  NAMEs are modules, or te
 
 import contextlib
 import json
+import logging
 import resource
 import sys
 import unittest
@@ -81,6 +82,7 @@ def run_pytest(names, around):
 def main(kind, how, outcomes, *names):
     resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
     warnings.simplefilter("ignore")
+    logging.getLogger("tornado.access").setLevel(logging.CRITICAL)  # as Tornado's own runner does
     with contextlib.suppress(ImportError):
         from test import support
 

@@ -58,6 +58,7 @@ def outcomes(python, kind, how, names, folder) -> dict[str, str]:
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
+        errors="replace",
         timeout=900,
     )
     if not there.exists() or not there.stat().st_size:

@@ -1,7 +1,7 @@
 """Where the course shows what: every method, flag and error of epoll, what it means, and the
 notebooks whose cells show it.
 
-``python tools/where_shown.py`` writes the table into notebooks/reference.ipynb.  A test compares it.
+``python tools/where_shown.py`` writes the table into notebooks/reference.ipynb. A test compares it.
 """
 
 import importlib.util

@@ -1,5 +1,5 @@
-"""The loop to copy, taken from the cells of the reference, serves real clients, and those who are no
-good.
+"""The loop to copy, taken from the cells of the reference, serves real clients, and bad
+ones.
 
 It runs in a process of its own: at the limit of file descriptors it is to be alone.
 """

@@ -8,7 +8,7 @@ Facts about pages
 
 What we do about them
 ---------------------
-The stretch that begins at a question and ends at the next heading is computed from the notebook, and
+The part from a question to the next heading is computed from the notebook, and
 what is stored in it must be answers alone, folded, each with a first line that is the same for all.
 """
 

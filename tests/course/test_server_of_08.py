@@ -1,7 +1,7 @@
 """The server of notebook 08b in a process of its own, against those who mean no good: resets by the
 thousand, a flood, more callers than file descriptors, clients that never read or never speak.
 
-What is certain is asserted: who gets which bytes, who is hung up on, that the server lives, and that
+What is certain is asserted: who gets which bytes, who is hung up on, that the server lives, that
 it sleeps when nothing is to do.  How long an answer takes is printed (``pytest -s``).
 """
 

@@ -959,4 +959,6 @@ def enter(row):
 
 for _row in ROWS:
     enter(_row)
+#: The row of ``select.epoll()`` itself.
+MAKES_EPOLL = CALLS["select.epoll"]
 REFUSED, SENT_NOTHING = EAGAIN, NOTHING_MOVED

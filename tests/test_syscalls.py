@@ -1,10 +1,12 @@
 """The table of calls: a row is all that a call needs, and no call is known anywhere else."""
 
+import ast
 import os
 import re
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,10 @@ import epollkit
 from epollkit import syscalls
 from epollkit.analysis import story
 from epollkit.recording import places
+
+PACKAGE = Path(epollkit.__file__).parent
+#: What records, reads and draws a log.
+CORE = ("analysis", "drawing", "recording", "log.py", "saved.py")
 
 ROW = syscalls.Syscall(
     name="toys.sip",
@@ -51,6 +57,30 @@ def test_a_row_is_all_that_a_call_needs(toys):
     bar = next(b for b in epollkit.timeline(log).layout.bars if b.call == call.index)
     assert (bar.family, bar.syscall.bar) == ("read", "drink")  # colored, and named
     assert "r.sip(4) → 4 bytes   [w → r: 2 bytes]" in story.tell(log)  # told
+
+
+def test_no_call_is_named_outside_the_table():
+    """Not in the core: what reads and draws a log asks a call's row."""
+    names = {row.name for row in syscalls.ROWS}
+    named = []
+    for part in CORE:
+        path = PACKAGE / part
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            tree = ast.parse(file.read_text(encoding="utf-8"))
+            documents = {
+                id(node.body[0].value)
+                for node in ast.walk(tree)
+                if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+                and isinstance(node.body[0], ast.Expr)
+            }
+            named += [
+                f"{file.relative_to(PACKAGE)}:{node.lineno} {node.value}"
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Constant)
+                and node.value in names
+                and id(node) not in documents
+            ]
+    assert named == []
 
 
 def test_names_are_unique_and_spelled_alike():

@@ -26,7 +26,7 @@ import sys
 import sysconfig
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
-from ..syscalls import BOUND_AS_DEFAULTS, CALLS
+from ..syscalls import BOUND_AS_DEFAULTS, CALLS, MAKES_EPOLL
 
 _MISSING = object()
 #: (id of the owner, attribute, id of the original) → (the original, its stand-in)
@@ -144,7 +144,7 @@ class Places:
         key = id(owner), row.attribute, id(original)
         if key not in _made:
             call = original if is_function is False else getattr(owner, row.attribute)
-            if row.name == "select.epoll":
+            if row is MAKES_EPOLL:
                 call = _already_made
             stand_in = make(row, call, is_function)
             _made[key] = original, stand_in  # both live on: no other object gets their ids

@@ -35,7 +35,7 @@ from types import MethodType
 
 from .. import linux
 from ..log import Log
-from ..syscalls import CALLS, HEAD, NONE, Failure, Syscall
+from ..syscalls import HEAD, MAKES_EPOLL, NONE, Failure, Syscall
 from .assemble import AT_BEGIN, freeze
 from .descriptors import Descriptors
 from .places import EpollType, Place, Places
@@ -382,7 +382,7 @@ def make_epoll(*args, **kwargs):
     """Make an epoll, as ``select.epoll`` does.  One that exists is noted by its ``__init__``; here
     is noted that none could be made.
     """
-    session, row = _session, CALLS["select.epoll"]
+    session, row = _session, MAKES_EPOLL
     try:
         return EpollType.real(*args, **kwargs)
     except BaseException as error:

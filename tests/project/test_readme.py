@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 import nbformat
 from markdown_it import MarkdownIt
+from PIL import Image
 from support import ROOT, load_tool
 
 readme, minutes = load_tool("readme"), load_tool("minutes")
@@ -48,6 +49,13 @@ def test_a_tag_of_several_lines_would_be_cut_up():
     """What the line breaks in the tag are kept away from; also that the parser would notice."""
     several = readme.tag(900, readme.stored_story()).replace("&#10;", "\n")
     assert Images(MarkdownIt("commonmark").render(several)).found == []
+
+
+def test_the_moving_picture_has_a_frame_a_step():
+    with Image.open(ROOT / "step-through.webp") as picture:
+        frames = picture.n_frames
+    assert frames == readme.run_program().log.steps[2]
+    assert (ROOT / "step-through.webp").stat().st_size < 1_000_000
 
 
 def test_relative_links_lead_to_files():

@@ -213,7 +213,7 @@ _ = interact(draw, step=IntSlider(value=1, min=0, max=30))""",
 #: shows.
 KEYS = {
     "interact": (".noUi-handle", "ArrowRight"),
-    "step_through": (".epollkit-under .noUi-handle", "ArrowRight"),
+    "step_through": (".epollkit-player", "ArrowRight"),
     "triggers": ('button:text-is("Bytes arrive")', "Enter"),
     "buffers": ('button:text-is("Write n")', "Enter"),
     "waiting": ('button:text-is("Try")', "Enter"),
@@ -221,7 +221,7 @@ KEYS = {
 #: Resolves with the milliseconds from the press of a key to the frame after the one in which the
 #: cell had changed.
 PAINTED = """cell => {
-    const parts = ['.epollkit-sides', '.epollkit-explore img', 'img'];
+    const parts = ['.epp-status', '.epollkit-explore img', 'img'];
     const shown = () => (parts.map(part => cell.querySelector(part)).find(part => part)
                          || cell).outerHTML;
     const ready = () => [...cell.querySelectorAll('img')].every(image => image.complete);

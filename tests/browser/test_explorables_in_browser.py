@@ -4,7 +4,6 @@ each control by mouse and by keyboard, and what the page says after it.
 """
 
 import ast
-import json
 import os
 
 import pytest
@@ -13,183 +12,11 @@ from epollkit.explore.endings import STREAMS
 from epollkit.explore.waiting import INTERVALS_MS
 
 PAGE = os.sysconf("SC_PAGESIZE")
-RECORD = """
-import os, select, threading, epollkit
-from epollkit import explore, linux
-
-with epollkit.record() as log:
-    r, w = os.pipe()
-    with select.epoll() as ep:
-        ep.register(r, select.EPOLLIN)
-        courier = threading.Thread(target=lambda: (linux.wait_until_asleep(threading.main_thread(), ep),
-                                                   os.write(w, b"parcel")), name="courier")
-        courier.start()
-        ep.poll()
-        courier.join()
-        os.read(r, 3)
-        ep.poll(0)
-        os.read(r, 3)
-        ep.poll(0)
-    os.close(w)
-    os.close(r)"""
-LOADED = (
-    RECORD
-    + """
-log = epollkit.Log.load(log.save("saved.jsonl"))"""
-)
-ASYNCIO = """
-import asyncio, threading, epollkit
-from epollkit import explore
-
-async def echo(reader, writer):
-    writer.write(await reader.readexactly(6))
-    await writer.drain()
-    writer.close()
-    await writer.wait_closed()
-
-async def main():
-    async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
-        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-        writer.write(b"parcel")
-        await reader.readexactly(6)
-        writer.close()
-        await writer.wait_closed()
-
-with epollkit.record() as log:
-    loop = threading.Thread(target=asyncio.run, args=(main(),), name="loop")
-    loop.start()
-    loop.join()"""
-SHOW = "explore.step_through(log)"
-#: What the log says of each step, for the page to be held against.
-TELL = """
-import json
-from epollkit.explore.moments import Moments, spelled
-moments = Moments(log)
-all_moments = [moments.at(step) for step in range(1, moments.count + 1)]
-print(json.dumps({"story": log.summary(), "moments": [
-    {"line": now.line, "said": [now.happened, now.returned, *(word for row in now.levels + now.asleep for word in row[:2]),
-     *(word for name, entries in now.lists for word in [name, *(part for stream, mask in entries
-                                                                for part in (stream, spelled(mask)))])]}
-    for now in all_moments]}))"""
-CENTERS = """root => {
-    const center = one => { const box = one.getBoundingClientRect(); return box.left + box.width / 2; };
-    return [center(root.querySelector('.epollkit-cursor i')), center(root.querySelector('.epollkit-under .noUi-handle')),
-            root.querySelector('.epollkit-cursor i').getBoundingClientRect().width]; }"""
-
-
-class StepThrough:
-    """The explorable on the page, and what the log says."""
-
-    def __init__(self, page, lab, program):
-        page.open(lab.add("step-through.ipynb", program, SHOW, TELL)).run_all()
-        self.tab, self.root = page.tab, page.tab.locator(".epollkit-explore")
-        told = json.loads(
-            page.tab.locator(".jp-CodeCell").nth(2).locator(".jp-OutputArea-output").inner_text()
-        )
-        self.story, self.moments = told["story"], told["moments"]
-        self.handle = self.root.locator(".epollkit-under .noUi-handle")
-
-    @property
-    def count(self):
-        return len(self.moments)
-
-    def is_at(self, step):
-        """Wait until the page shows *step*; it says what the log says of it, and the cursor is
-        over the handle.
-        """
-        self.root.locator(f'[role=status]:text-matches("^step {step} of {self.count} ")').wait_for()
-        text = " ".join(self.root.locator(".epollkit-kernel").inner_text().split())
-        for words in self.moments[step - 1]["said"]:
-            assert " ".join(words.split()) in text, (step, words, text)
-        if self.moments[step - 1]["line"]:
-            lit = self.root.locator(".epollkit-sides .lit").inner_text().replace("▶", " ")
-            assert int(lit.split()[0]) == self.moments[step - 1]["line"]
-        cursor, handle, width = self.root.evaluate(CENTERS)
-        assert abs(cursor - handle) < 2, (step, cursor, handle)
-        assert width > 2
-
-    def button(self, words):
-        return self.root.locator(f'button:text-is("{words}")')
 
 
 def press(locator, key="Enter"):
     locator.focus()
     locator.page.keyboard.press(key)
-
-
-def test_step_through_by_mouse(page, lab):
-    shown = StepThrough(page, lab, RECORD)
-    shown.is_at(1)
-    for words, step in [
-        ("Next", 2),
-        ("Next", 3),
-        ("Previous", 2),
-        ("Last", shown.count),
-        ("Next", shown.count),
-        ("First", 1),
-        ("Previous", 1),
-    ]:
-        shown.button(words).click()
-        shown.is_at(step)
-    picture = shown.root.locator(".epollkit-picture img")
-    assert picture.get_attribute("alt") == shown.story
-    for step in (7, 3):  # drag the handle into the picture
-        shown.handle.scroll_into_view_if_needed()
-        box = shown.handle.bounding_box()
-        track = shown.root.locator(".epollkit-under .noUi-base").bounding_box()
-        y, to = (
-            box["y"] + box["height"] / 2,
-            track["x"] + track["width"] * (step - 1) / (shown.count - 1),
-        )
-        shown.tab.mouse.move(box["x"] + box["width"] / 2, y)
-        shown.tab.mouse.down()
-        shown.tab.mouse.move((box["x"] + to) / 2, y, steps=4)
-        shown.tab.mouse.move(to, y, steps=4)
-        shown.tab.mouse.up()
-        shown.is_at(step)
-    shown.button("First").click()
-    shown.is_at(1)
-    shown.root.locator(".widget-play button").first.click()
-    shown.is_at(shown.count)  # it has played to the end
-    assert page.wrong() == []
-
-
-def test_step_through_by_keyboard(page, lab):
-    shown = StepThrough(page, lab, RECORD)
-    for key, step in [
-        ("ArrowRight", 2),
-        ("ArrowRight", 3),
-        ("ArrowLeft", 2),
-        ("End", shown.count),
-        ("Home", 1),
-    ]:
-        press(shown.handle, key)
-        shown.is_at(step)
-    for words, step in [
-        ("Next", 2),
-        ("Last", shown.count),
-        ("Previous", shown.count - 1),
-        ("First", 1),
-    ]:
-        press(shown.button(words), "Space")
-        shown.is_at(step)
-    speed = shown.root.locator(".noUi-handle").first
-    press(speed, "End")
-    assert float(speed.get_attribute("aria-valuenow")) == 10
-    press(shown.root.locator(".widget-play button").first)
-    shown.is_at(shown.count)
-    assert page.wrong() == []
-
-
-@pytest.mark.parametrize("program", [LOADED, ASYNCIO], ids=["loaded", "asyncio"])
-def test_step_through_any_recording(page, lab, program):
-    shown = StepThrough(page, lab, program)
-    for step in range(1, min(shown.count, 40) + 1):
-        shown.is_at(step)
-        press(shown.handle, "ArrowRight")
-    shown.button("Last").click()
-    shown.is_at(shown.count)
-    assert page.wrong() == []
 
 
 def click(locator):
@@ -457,13 +284,9 @@ def everything_in(widget):
         yield from everything_in(child)
 
 
-@pytest.mark.parametrize(
-    "name", ["waiting", "buffers", "triggers", "endings", "step_through", "server"]
-)
+@pytest.mark.parametrize("name", ["waiting", "buffers", "triggers", "endings", "server"])
 def test_when_the_kernel_was_restarted_it_says_so_and_does_nothing(page, lab, name):
-    cells = {"step_through": (RECORD, SHOW), "server": (SERVER,)}.get(
-        name, (f"from epollkit import explore\nexplore.{name}()",)
-    )
+    cells = {"server": (SERVER,)}.get(name, (f"from epollkit import explore\nexplore.{name}()",))
     page.open(lab.add(f"restarted-{name}.ipynb", *cells)).run_all()
     root = page.tab.locator(".epollkit-explore")
     said = "This notebook's Python was restarted: Run All Above Selected Cell, then this cell."

@@ -1,27 +1,60 @@
-"""step_through(log):
-
-every moment is as the kernel said at that moment, and the page says the moment.
-"""
+"""step_through(log): what the page is given says of every step what the log says of it."""
 
 import asyncio
-import html
+import io
+import json
 import os
 import re
 import select
 import socket
-from pathlib import Path
+from html.parser import HTMLParser
 
+import matplotlib.image
 import pytest
-from support import ROUNDS, half_a_second, leaves_nothing, thread, wait_until_asleep
+import timeline_programs
+from support import ROUNDS, leaves_nothing, thread, wait_until_asleep
 
 import epollkit
 from epollkit import linux, masks
+from epollkit.drawing.timeline import timeline
 from epollkit.explore import step_through
-from epollkit.player.moments import Moments
+from epollkit.player.step_through import MODULE, STYLE, where_from
+from epollkit.player.table import MOST_ROWS, build_table, happenings_of
+
+PROGRAMS = [
+    timeline_programs.full_pipe,
+    timeline_programs.tcp_conversation,
+    timeline_programs.asyncio_five,
+    timeline_programs.eventfd_counts,
+    timeline_programs.epoll_in_epoll,
+    timeline_programs.one_shot,
+    timeline_programs.still_asleep,
+    timeline_programs.dup_ghost,
+    timeline_programs.eight_threads,
+    timeline_programs.edge_triggered,
+    timeline_programs.datagrams_and_files,
+    timeline_programs.moved_elsewhere,
+    timeline_programs.one_call,
+]
+
+
+class Said:
+    """What a page says that was given *table*: what `name` says at a stop."""
+
+    def __init__(self, table):
+        self.table, self.stops = table, range(table["stops"])
+
+    def __call__(self, name, stop):
+        values, at = (self.table["columns"][name].get(key) for key in ("values", "at"))
+        return values[at[stop]] if at else values[min(stop, len(values) - 1)]
+
+
+def said_of(log, **how):
+    return Said(build_table(log, timeline(log), **how))
 
 
 @pytest.fixture
-def view(request):
+def view():
     made = step_through(two_threads())
     yield made
     made.close()
@@ -49,36 +82,31 @@ def two_threads():
     return log
 
 
-def plain(text):
-    """Return what HTML says, without tags."""
-    return html.unescape(re.sub(r"<[^>]*>", "", text.replace("<h5>", " ").replace("</h5>", " ")))
+def rounds(number):
+    with epollkit.record() as log:
+        r, w = os.pipe()
+        ep = select.epoll()
+        ep.register(r, select.EPOLLIN)
+        for _ in range(number):
+            os.write(w, b"x")
+            ep.poll(0)
+            os.read(r, 1)
+        ep.close()
+        os.close(r)
+        os.close(w)
+    return log
 
 
-def lit(view):
-    """Return the numbers of the lines that are lit."""
-    return [int(number) for number in re.findall(r"class=lit>▶ *(\d+)", view.sides.value)]
-
-
-def cursor(view):
-    """Return where the cursor begins and ends, as parts of the width of the image."""
-    left, width = re.findall(r"(?:left|width): ([\d.]+)%", view.cursor.value)
-    return float(left) / 100, (float(left) + float(width)) / 100
-
-
-def test_every_moment_is_what_the_kernel_said():
+def test_every_step_is_what_the_kernel_said():
     seen = {}
 
     def look(call):
         """Ask the kernel, after the call of that number; these questions are not recorded."""
-        entries = (
-            [(entry.number, entry.events) for entry in linux.interest_list(ep)]
-            if call < 9
-            else None
-        )
-        seen[call] = (
-            entries,
-            [linux.bytes_waiting(r), linux.bytes_waiting(b)] if call > 1 else [0, 0],
-        )
+        entries = None
+        if call < 9:
+            entries = [(entry.number, entry.events) for entry in linux.interest_list(ep)]
+        levels = [linux.bytes_waiting(r), linux.bytes_waiting(b)] if call > 1 else [0, 0]
+        seen[call] = entries, levels
 
     with epollkit.record() as log:
         ep = select.epoll()
@@ -101,122 +129,165 @@ def test_every_moment_is_what_the_kernel_said():
         look(9)
         b.recv(10)
         look(10)
-        numbers = {"r": r, "b": b.fileno()}
-        for one in (a, b):
-            one.close()
-        for one in (r, w):
-            os.close(one)
-    moments = Moments(log)
-    assert moments.count == len(log)
+        names = {r: "r", b.fileno(): "b"}
+        for end in (a, b):
+            end.close()
+        for end in (r, w):
+            os.close(end)
+    said = said_of(log)
+    assert len(said.stops) == len(log)
     for call, (entries, levels) in seen.items():
-        now = moments.at(call + 1)
-        assert now.call == call
-        told = [(numbers[name], mask) for _, rows in now.lists for name, mask in rows]
-        assert sorted(told) == sorted(entries or [])
-        assert len(now.lists) == (0 if entries is None else 1)
-        assert [row[1] for row in now.levels if row[0] in ("w → r", "a → b")] == [
-            f"{level} byte{'s' * (level != 1)}" for level in levels
+        rows = said("interest", call)
+        if entries is None:
+            assert rows == ()
+        elif not entries:
+            assert rows == (("ep watches", "nothing"),)
+        else:
+            assert {row[1] for row in rows} == {names[number] for number, _ in entries}
+            for number, mask in entries:
+                (row,) = (row for row in rows if row[1] == names[number])
+                if mask & masks.CONDITIONS:
+                    assert row[2:] == (masks.short(mask & ~masks.ALWAYS),)
+                else:  # what the kernel says of an entry that has fired; the page, what was asked for
+                    assert row[2:] == ("IN | ONESHOT", "disabled: it has fired")
+        assert [row[1] for row in said("levels", call) if row[0] in ("w → r", "a → b")] == [
+            f"{level} byte{'s' * (level != 1)} waiting" for level in levels
         ]
-    assert moments.at(8).returned == "ep.poll(0) → [(r, EPOLLIN), (b, EPOLLIN)]"
-    assert dict(moments.at(8).lists[0][1])["b"] == masks.ONESHOT
-    assert moments.at(len(log)).levels == moments.at(len(log)).lists == ()
+    assert said("poll", 7) == (("last poll", "ep.poll(0) → [(r, EPOLLIN), (b, EPOLLIN)]"),)
+    assert said("levels", len(log) - 1) == said("interest", len(log) - 1) == ()
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+def test_every_panel_is_what_the_log_says(program):
+    log = program()
+    said, happenings = said_of(log), happenings_of(log)
+    for stop in said.stops:
+        step = said("step", stop) - 1
+        call, returns = happenings[step]
+        assert said("happened", stop) == epollkit.analysis.story.happening(log, call, returns)
+        source, number, is_own = said("line", stop)
+        line = log[call].line
+        assert is_own == (line is not None)
+        if line is not None:
+            assert list(log.sources)[source] == line.source and number == line.number
+        for epoll in log.epolls:
+            rows = [row for row in said("interest", stop) if row[0] == f"{epoll.name} watches"]
+            entries = log.interest_list(epoll, step=step)
+            if rows and len(rows) < MOST_ROWS and rows[0][1] != "nothing":
+                assert {row[1] for row in rows} == {
+                    stream.name if stream is not None else f"({fd})" for fd, stream in entries
+                }
+        levels = dict(row[:2] for row in said("levels", stop))
+        for flow in log.flows_by_step:
+            name = log.channel_name(flow)
+            if name in levels and [log.channel_name(f) for f in log.flows_by_step].count(name) == 1:
+                assert int(re.sub(r"\D", "", levels[name])) == flow.level(step)
 
 
 def test_who_sleeps_in_which_call():
-    moments = Moments(two_threads())
-    asleep = {step: moments.at(step).asleep for step in range(1, moments.count + 1)}
-    writes = [step for step in asleep if "os.write" in moments.at(step).happened]
+    said = said_of(two_threads())
+    writes = [stop for stop in said.stops if "os.write" in said("happened", stop)]
     assert len(writes) == 3
-    assert all(asleep[step] == (("B", "ep.poll()"),) for step in writes)
-    reads = [step for step in asleep if "os.read" in moments.at(step).happened]
-    assert len(reads) == 4 and not any(asleep[step] for step in reads)
+    assert all(said("threads", stop) == (("asleep", "B", "in ep.poll()"),) for stop in writes)
+    reads = [stop for stop in said.stops if "os.read" in said("happened", stop)]
+    assert len(reads) == 4 and not any(said("threads", stop) for stop in reads)
 
 
-def test_there_is_no_step_before_the_first_nor_after_the_last():
-    moments = Moments(two_threads())
-    for step in (0, -1, moments.count + 1):
-        with pytest.raises(IndexError, match=f"steps 1 to {moments.count}"):
-            moments.at(step)
+def test_what_the_kernel_adds_is_told_when_a_poll_has_reported_it():
+    """Notebook 04 asks who registered ERR and HUP: nothing before it says that somebody did."""
+    with epollkit.record() as log:
+        r, w = os.pipe()
+        ep = select.epoll()
+        ep.register(r, select.EPOLLIN)
+        ep.poll(0)
+        os.close(w)
+        ep.poll(0)
+        os.close(r)
+        ep.close()
+    said = said_of(log)
+    before = [said(name, stop) for stop in range(5) for name in ("interest", "poll", "happened")]
+    assert "HUP" not in str(before) and "ERR" not in str(before)
+    assert said("interest", 5) == (("ep watches", "r", "IN", "and HUP, unasked"),)
+    always = said_of(log, always=True)
+    assert always("interest", 3) == (("ep watches", "r", "IN", "and ERR | HUP, unasked"),)
+
+
+def test_of_many_entries_it_shows_the_last():
+    with epollkit.record() as log:
+        pairs = [os.pipe() for _ in range(30)]
+        ep = select.epoll()
+        for reader, _ in pairs:
+            ep.register(reader, select.EPOLLIN)
+        ep.close()
+        for end in (end for pair in pairs for end in pair):
+            os.close(end)
+    said = said_of(log)
+    rows = said("interest", 60)
+    assert len(rows) == MOST_ROWS
+    assert rows[0] == ("ep watches", f"{30 - MOST_ROWS + 1} more, and")
+    assert rows[-1][1] == log[60].stream.name
 
 
 def test_a_log_from_a_file_tells_the_same(tmp_path):
     log = two_threads()
-    moments, loaded = Moments(log), Moments(epollkit.Log.load(log.save(tmp_path / "log.jsonl")))
-    assert loaded.count == moments.count
-    assert [loaded.at(step) for step in range(1, loaded.count + 1)] == [
-        moments.at(step) for step in range(1, moments.count + 1)
-    ]
-    view = step_through(loaded.log)
-    assert "while any(os.read" in plain(view.sides.value)
-    view.close()
+    loaded = epollkit.Log.load(log.save(tmp_path / "log.jsonl"))
+    told = [json.loads(json.dumps(build_table(each, timeline(each)))) for each in (log, loaded)]
+    assert told[0] == told[1]
+    assert any("while any(os.read" in line for line in told[1]["sources"][0])
 
 
-def test_the_page_shows_every_moment(view):
-    source = Path(__file__).read_text(encoding="utf-8").splitlines()
-    for slot in range(view.moments.count):
-        view.slider.value = slot
-        now = view.moment
-        assert now == view.moments.at(slot + 1)
-        assert f"step {now.step:,} of {view.moments.count}" in plain(view.where.value)
-        assert lit(view) == [now.line]
-        assert source[now.line - 1] in plain(view.sides.value)
-        said = plain(view.sides.value)
-        assert now.happened in said and now.returned in said
-        for name, entries in now.lists:
-            assert f"{name}: interest list" in said and (entries or "(empty)" in said)
-        assert (" asleep " in said.partition("the kernel")[2]) == bool(now.asleep)
-    assert view.message.value == ""
+def test_the_cursor_stands_on_what_happens():
+    """The box of the call that begins at a stop, or ends at it, lies under the cursor."""
+    said = said_of(two_threads())
+    first, width, _ = said.table["cursor"]
+    for stop in said.stops:
+        left, right = first + stop * width, first + (stop + 1) * width
+        box = said.table["bars"][said("bar", stop)]
+        assert any(left - 0.1 <= edge <= right + 0.1 for edge in (box[0], box[0] + box[2])), stop
+    assert first + len(said.stops) * width < 100
 
 
-def test_the_cursor_stands_on_what_happens(view):
-    """The box of the call that begins in a step, or ends in it, lies under the cursor."""
-    plan, across = view.timeline.layout, view.timeline.across
-    boxes = [(across(bar.left), across(bar.right)) for bar in plan.bars]
-    for slot in range(view.moments.count):
-        view.slider.value = slot
-        left, right = cursor(view)
-        assert 0 < left < right < 1
-        assert any(left - 0.001 <= edge <= right + 0.001 for box in boxes for edge in box), slot
-    assert cursor(view)[1] == pytest.approx(across(plan.place.width), abs=0.001)
+@pytest.mark.parametrize("program", PROGRAMS[:6], ids=lambda program: program.__name__)
+def test_a_bar_lies_where_the_picture_has_one(program):
+    log = program()
+    drawn = timeline(log)
+    table = build_table(log, drawn)
+    pixels = matplotlib.image.imread(io.BytesIO(drawn.png()))[:, :, :3]
+    height, width, _ = pixels.shape
+    for left, top, across, down, stop, _ in table["bars"]:
+        inside = pixels[
+            round(top * height / 100) : round((top + down) * height / 100),
+            round(left * width / 100) : max(
+                round((left + across) * width / 100), round(left * width / 100) + 2
+            ),
+        ]
+        share = (inside.min(axis=2) < 0.97).mean()
+        assert share > 0.2, (stop, share)
 
 
-def test_the_buttons(view):
-    last = view.moments.count
-    for button, step in (
-        (view.last, last),
-        (view.next, last),
-        (view.previous, last - 1),
-        (view.first, 1),
-        (view.previous, 1),
-        (view.next, 2),
-    ):
-        button.click()
-        assert (view.moment.step, view.slider.value) == (step, step - 1)
-
-
-def test_play(view):
-    assert (
-        (view.play.min, view.play.max)
-        == (view.slider.min, view.slider.max)
-        == (0, view.moments.count - 1)
-    )
-    assert [(link.source, link.target) for link in view.parts] == [
-        ((view.play, "value"), (view.slider, "value"))
-    ]
-    for speed, interval in ((1, 1000), (10, 100), (4, 250)):
-        view.speed.value = speed
-        assert view.play.interval == interval
-
-
-def test_one_call_is_a_recording():
+def test_long_runs_are_crossed_in_the_strides_of_the_picture():
+    """What the picture folds, the slider folds."""
     with epollkit.record() as log:
-        ep = select.epoll()
-    ep.close()
+        r, w = os.pipe()
+        for _ in range(3_000):
+            os.write(w, b"x")
+        os.close(r)
+        os.close(w)
+    drawn = timeline(log)
+    said = Said(build_table(log, drawn))
+    steps = [said("step", stop) for stop in said.stops]
+    assert len(steps) == round(drawn.layout.place.width) < 20
+    assert steps == sorted(steps) and steps[0] == 1 and steps[-1] == len(log)
+    assert any(count > 2_000 for *_, count in said.table["bars"])
+
+
+def test_ten_thousand_steps_are_half_a_megabyte():
+    log = rounds(3_333)
     view = step_through(log)
-    assert view.slider.disabled and view.play.disabled and view.moment.step == 1
-    for button in (view.next, view.last, view.previous, view.first):
-        button.click()
-        assert view.moment.step == 1 and view.message.value == ""
+    sent = len(json.dumps({"table": view.table, "picture": view.widget.picture}).encode())
+    assert view.table["stops"] == view.table["count"] > 10_000
+    assert sent <= 500_000
+    assert view.table["columns"]["happened"]["at"][-3:] != [0, 0, 0]
     view.close()
 
 
@@ -227,19 +298,6 @@ def test_an_empty_log_is_refused():
         ValueError, match=r"make the calls inside the with epollkit\.record\(\) block"
     ):
         step_through(log)
-
-
-def test_names_are_text_and_not_html():
-    with epollkit.record() as log:
-        r, w = os.pipe()
-        with thread(lambda: os.write(w, b"x"), name="<b>&B"):
-            pass
-        os.close(r)
-        os.close(w)
-    view = step_through(log)
-    view.slider.value = 1
-    assert "thread &lt;b&gt;&amp;B" in view.where.value
-    view.close()
 
 
 async def echo_once(reader, writer):
@@ -264,53 +322,22 @@ async def echo_to(count):
 def test_an_asyncio_program():
     with epollkit.record() as log:
         asyncio.run(echo_to(3))
-    view, said = step_through(log), ""
-    for slot in range(view.slider.max + 1):
-        view.slider.value = slot
-        assert view.message.value == ""
-        said += plain(view.sides.value)
-    assert "interest list" in said and "EPOLLIN" in said and "asyncio.run(echo_to(3))" in said
-    view.close()
+    said = said_of(log)
+    lines = said.table["sources"][0]
+    shown = {lines[said("line", stop)[1] - 1].strip() for stop in said.stops}
+    assert {"asyncio.run(echo_to(3))", 'writer.write(b"hello")'} <= shown
+    assert any("IN" in row for stop in said.stops for row in said("interest", stop))
 
 
-def test_no_step_of_a_long_recording_takes_half_a_second():
-    with epollkit.record() as log:
-        r, w = os.pipe()
-        ep = select.epoll()
-        ep.register(r, select.EPOLLIN)
-        for _ in range(10_000):
-            os.write(w, b"x")
-            ep.poll(0)
-            os.read(r, 1)
-        ep.close()
-        os.close(r)
-        os.close(w)
-    view = step_through(log)
-    for slot in (0, view.slider.max // 2, view.slider.max - 3, view.slider.max):
-        with half_a_second(slot):
-            view.slider.value = slot
-        assert view.moment.step == view.steps[slot]
-    assert view.moment.step == view.moments.count
-    view.close()
+def test_where_the_code_is_from():
+    assert where_from("server.py", "import os") == "the file server.py"
+    assert where_from("cell 2", "import os") == "a notebook's cell 2"
 
 
-def test_long_runs_are_crossed_in_the_strides_of_the_picture():
-    """What the picture folds, the slider folds."""
-    with epollkit.record() as log:
-        r, w = os.pipe()
-        for _ in range(3_000):
-            os.write(w, b"x")
-            os.read(r, 1)
-        os.close(r)
-        os.close(w)
-    view = step_through(log)
-    assert len(view.steps) == round(view.timeline.layout.place.width) == view.slider.max + 1
-    assert (
-        view.steps == sorted(view.steps)
-        and view.steps[0] == 1
-        and view.steps[-1] == view.moments.count
-    )
-    view.close()
+def test_the_still_is_the_timeline(view):
+    png, alt = view.still
+    assert png.startswith(b"\x89PNG") and alt == view.log.summary() == view.widget.story
+    assert view.widget.table == view.table
 
 
 def test_made_and_closed_often():
@@ -318,12 +345,59 @@ def test_made_and_closed_often():
     with leaves_nothing():
         for _ in range(ROUNDS):
             made = step_through(log)
-            made.next.click()
             made.close()
             made.close()
-            made.next.click()
 
 
-def test_the_still_is_the_timeline(view):
-    png, alt = view.still
-    assert png.startswith(b"\x89PNG") and alt == view.moments.log.summary()
+# the page that needs no kernel
+
+
+class Parts(HTMLParser):
+    """The scripts of a page, the addresses that it names, and its headings."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.scripts, self.addresses, self.within = [], [], None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.addresses += [value for name, value in attributes if name in ("src", "href")]
+        if tag == "script":
+            self.scripts.append("")
+        self.within = tag
+
+    def handle_endtag(self, tag):
+        self.within = None
+
+    def handle_data(self, data):
+        if self.within == "script":
+            self.scripts[-1] += data
+
+
+def test_the_saved_page_holds_everything(view, tmp_path):
+    path = view.save(tmp_path / "page.html", title="Two threads & a <pipe>")
+    page = Parts(text := path.read_text(encoding="utf-8"))
+    data, module = page.scripts
+    assert json.loads(data) == {
+        "picture": view.widget.picture,
+        "story": view.log.summary(),
+        "table": json.loads(json.dumps(view.table)),
+    }
+    assert MODULE.strip() in module and STYLE.strip() in text
+    assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
+    assert set(re.findall(r"\w+://[^/]+", MODULE + STYLE)) == {"http://www.w3.org"}  # SVG's name
+    assert "<title>Two threads &amp; a &lt;pipe&gt;</title>" in text
+    assert path == tmp_path / "page.html"
+
+
+def test_a_string_of_the_program_does_not_end_the_script(tmp_path):
+    with epollkit.record() as log:
+        r, w = os.pipe()
+        os.write(w, b"</script><script>alert(1)</script><!--")
+        os.close(r)
+        os.close(w)
+    view = step_through(log)
+    page = Parts(view.save(tmp_path / "page.html").read_text(encoding="utf-8"))
+    view.close()
+    assert len(page.scripts) == 2
+    assert "</script><script>alert(1)</script><!--" in str(json.loads(page.scripts[0])["table"])

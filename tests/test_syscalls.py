@@ -17,7 +17,7 @@ from epollkit.recording import places
 
 PACKAGE = Path(epollkit.__file__).parent
 #: What records, reads and draws a log.
-CORE = ("analysis", "drawing", "recording", "log.py", "saved.py")
+CORE = ("analysis", "drawing", "recording", "player", "log.py", "saved.py")
 
 ROW = syscalls.Syscall(
     name="toys.sip",

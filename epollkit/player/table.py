@@ -28,7 +28,7 @@ from .. import masks
 from ..analysis import story
 from ..drawing import ink
 from ..drawing.axis import duration
-from ..syscalls import STILL_IN_CALL
+from ..syscalls import CALLS, STILL_IN_CALL
 
 #: How many rows a part of the panel has at most.
 MOST_ROWS = 12
@@ -316,7 +316,7 @@ def poll_changes(log):
     _, end, count = log.steps
     told = {}
     for call, name in enumerate(log.columns()["name"]):
-        if name == "epoll.poll" and end[call] < count:
+        if CALLS[name].waits and end[call] < count:
             columns = log.columns()
             alike = repr([columns[c][call] for c in ("epoll", "arguments", "result", "error")])
             if alike not in told:

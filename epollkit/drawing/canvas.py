@@ -85,9 +85,14 @@ class Canvas:
         self.axes.plot(xs, ys, linestyle="None", **look)
 
     def png(self, dpi=120) -> bytes:
-        buffer = io.BytesIO()
-        self.figure.savefig(buffer, format="png", dpi=dpi, pil_kwargs={"compress_level": 2})
-        return buffer.getvalue()
+        return png_of(self.figure, dpi)
+
+
+def png_of(figure, dpi=120) -> bytes:
+    """Return a figure as PNG, made to be drawn soon and not to be small."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, pil_kwargs={"compress_level": 2})
+    return buffer.getvalue()
 
 
 def image(png: bytes, alt: str) -> str:

@@ -7,8 +7,8 @@ a cell.
 from ..player.step_through import step_through
 from .buffers import buffers
 from .endings import endings
-from .server_experiment import visit
-from .server_view import server
+from .server.page import server
+from .server.visit import visit
 from .triggers import triggers
 from .waiting import waiting
 

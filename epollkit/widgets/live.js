@@ -50,7 +50,7 @@ function watch(model, el, root) {
 
   const onUse = (event) => {
     const control = event.target.closest(CONTROLS);
-    if (!control) return;
+    if (!control || control.closest("[data-guards-keys]") !== root) return;
     if (event.type === "click" && sent.get(control) > pongs && root.classList.contains("epollkit-waits")) {
       event.stopImmediatePropagation();  // once is enough: the page says that this waits
       return;

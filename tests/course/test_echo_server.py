@@ -18,7 +18,7 @@ import pytest
 from support import busy_cores, server_cells
 
 import epollkit
-from epollkit.explore.server_verdict import unhandled
+from epollkit.explore.server.verdict import unhandled
 
 MANY = 200
 

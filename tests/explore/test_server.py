@@ -4,6 +4,7 @@ each kind of broken server is told from the right one every time, and none does 
 """
 
 import functools
+import linecache
 import multiprocessing
 import os
 import select
@@ -14,9 +15,10 @@ import pytest
 from support import ROUNDS, busy_cores, half_a_second, leaves_nothing
 
 from epollkit import linux
-from epollkit.explore import server, server_experiment, visit
-from epollkit.explore.server_clients import TEMPERS
-from epollkit.explore.server_verdict import unhandled
+from epollkit.explore import server, visit
+from epollkit.explore.server.clients import TEMPERS
+from epollkit.explore.server.verdict import unhandled
+from epollkit.explore.server.visit import MOST_CLIENTS
 
 IN, OUT = select.EPOLLIN, select.EPOLLOUT
 ALL = tuple(TEMPERS)
@@ -159,7 +161,7 @@ BROKEN = [
     (
         one_by_one,
         ("silent", "fast"),
-        "hangs: it sleeps in client.recv(65536), a call on silent alone, while fast waited",
+        "hangs: it sleeps in silent.recv(65536), a call on silent alone, while fast waited",
     ),
     (one_by_one, ("fast",), "hangs: it sleeps in listener.accept()", "did not come back"),
     (
@@ -168,24 +170,29 @@ BROKEN = [
         "a call on slow reader alone, while fast waited",
     ),
     (serving(send_all), ("slow reader", "fast"), "raised BlockingIOError"),
-    (serving(echo, True), ("slow reader", "fast"), "hangs: it sleeps in client.send("),
+    (serving(echo, True), ("slow reader", "fast"), "hangs: it sleeps in slow reader.send("),
     (
         serving(ignore_the_end, True),
         ("leaves", "fast"),
-        "spins: poll returned (client, EPOLLIN) again and again",
+        "spins: poll returned (leaves, EPOLLIN) again and again",
     ),
     (serving(ignore_the_end, True), ("resets", "fast"), "raised ConnectionResetError"),
     (
         serving(read_for_ever),
         ("leaves", "fast"),
-        "hangs: it calls client.recv(1024) again and again after the end",
+        "hangs: it calls leaves.recv(1024) again and again after the end (EOF)",
     ),
-    (serving(ask_for_out), ("fast",), "spins: poll returned (client, EPOLLIN|EPOLLOUT)"),
+    (serving(ask_for_out), ("fast",), "spins: poll returned (fast, EPOLLIN|EPOLLOUT)"),
     (serving(lose), ("slow reader",), "sleeps in ep.poll(), while slow reader waited"),
     (serving(forge), ("fast",), "fast got back bytes that it did not send"),
     (serving(keep), ("fast",), "fast got back 0 of its 24 bytes, then the connection was"),
     (returns_at_once, ("fast",), "returned, while fast waited"),
-    (spins_without_a_call, ("fast",), "never came to rest"),
+    (
+        spins_without_a_call,
+        ("fast",),
+        "computes, and makes no call, in the line: while True:",
+        "line: pass",
+    ),
     (exits, ("fast",), "ended the whole process"),
     (functools.partial(right, takes_heed=False), ("fast",), "did not come back"),
     (leaves_an_epoll, ("fast",), "left kept open"),
@@ -252,7 +259,8 @@ def test_on_busy_cores():
 def test_what_lets_nothing_else_run_is_killed():
     started = time.monotonic()
     assert "was killed" in repr(visit(holds_everything_up, "fast", limit_s=1))
-    assert "never came to rest" in repr(visit(sleeps, "fast", limit_s=1))
+    said = repr(visit(sleeps, "fast", limit_s=1))
+    assert "waits, and not for a stream, in the line: time.sleep(1000)" in said
     assert time.monotonic() - started < 30
 
 
@@ -284,6 +292,78 @@ def test_nonsense_is_refused():
             visit(right, *tempers)
 
 
+def test_lanes_and_verdicts_bear_the_clients_names():
+    seen = visit(right, "fast", "fast", "silent")
+    names = {stream.name for stream in seen.log.streams}
+    assert names >= {"fast", "fast's end", "fast 2", "silent", "silent's end"}
+    assert not any("client" in name for name in names)
+
+
+#: Servers as a learner types them, each broken in another way; the verdict names what it did.
+TYPED = {
+    "returns at once": ("pass", "The server returned, while fast waited"),
+    "raises, and says nothing": (
+        "client, _ = listener.accept()\nassert client.getblocking() is False",
+        "The server raised AssertionError, in the line: assert client.getblocking() is False",
+    ),
+    "forgets a name": ("lisener.accept()", "The server raised NameError"),
+    "closes its listener": (
+        "listener.close()\nlistener.accept()",
+        "The server raised OSError: [Errno 9] Bad file descriptor, in the line: listener.accept()",
+    ),
+    "closes its listener, and waits": (
+        "listener.close()\nos.read(stop, 1)",
+        "Fast could not connect: nobody listens any more (ECONNREFUSED)",
+    ),
+    "closes stop": (
+        "os.close(stop)\nwhile True:\n    client, _ = listener.accept()\n"
+        "    while data := client.recv(4096):\n        client.sendall(data)",
+        "The server closed stop, so nobody can tell it to return",
+    ),
+    "closes all": ("os.closerange(3, 500)\ntime.sleep(9)", "that are not its own"),
+    "exits": ("sys.exit('bye')", "The server raised SystemExit: bye"),
+    "ends the process": ("os._exit(3)", "The server ended the whole process."),
+    "kills the process": ("os.kill(os.getpid(), 9)", "ended the whole process (SIGKILL)"),
+    "sleeps": ("time.sleep(60)", "waits, and not for a stream, in the line: time.sleep(60)"),
+    "spins": (
+        "while True: pass",
+        "The server computes, and makes no call, in the line: while True",
+    ),
+    "polls and polls": (
+        "ep = select.epoll()\nep.register(listener)\nwhile True:\n    ep.poll()",
+        "The server spins: poll returned (listener, EPOLLIN) again and again",
+    ),
+    "talks to itself": (
+        "r, w = os.pipe()\nwhile True:\n    os.write(w, b'x')",
+        "The server",
+    ),
+    "is async": ("await None", "The server is an async function"),
+    "prints and prints": ("while True: print('hello' * 1000)", "The server"),
+    "recurses": ("serve(listener, stop)", "The server raised RecursionError"),
+    "holds the interpreter": ("9 ** 9 ** 9", "The server let nothing else run, and was killed"),
+    "takes nothing": (None, "The server raised TypeError"),
+}
+
+
+@pytest.mark.parametrize("name", TYPED)
+def test_every_broken_server_gets_its_page_and_a_true_sentence(name):
+    body, words = TYPED[name]
+    lines = "" if body is None else "\n".join(f"    {line}" for line in body.splitlines())
+    head = "def serve():\n    pass" if body is None else "def serve(listener, stop):\n"
+    head = "async " + head if "await" in (body or "") else head
+    source = f"import os, select, socket, sys, time\n\n{head}{lines}\n"
+    cell, namespace = f"<cell {name}>", {}
+    linecache.cache[cell] = len(source), None, source.splitlines(True), cell
+    exec(compile(source, cell, "exec"), namespace)
+    view = server(namespace["serve"], "fast", "silent")
+    try:
+        assert words.lower() in view.still[1].lower(), view.still[1]
+        assert view.message.value == "" and view.still[0].startswith(b"\x89PNG")
+        assert "img" in view.picture.value and not view.seen.is_right
+    finally:
+        view.close()
+
+
 # the view
 
 
@@ -299,14 +379,11 @@ def test_each_button_runs_the_server(view):
     for number, temper in enumerate(ALL, 2):
         view.add[temper].click()
         assert len(view.tempers) == number and view.tempers[-1] == temper
-        assert view.seen.is_right and f"✔ {temper}" in view.said.value
+        assert view.seen.is_right and f"✔ {temper}" in view.words.value
     view.add["fast"].click()
     assert "are enough" in view.message.value and len(view.tempers) == 6
     view.fewer.click()
     assert view.tempers == ["fast", *ALL[:-1]] and view.message.value == ""
-    before = view.seed
-    view.again.click()
-    assert view.seed == before + 1 and view.seen.is_right
     view.reset.click()
     view.fewer.click()
     assert view.tempers == ["fast"]
@@ -320,15 +397,8 @@ def test_a_broken_server_is_shown():
         (serving(ignore_the_end, True), "The server spins"),
     ):
         view = server(serve, "leaves", "silent", "fast")
-        assert words in view.said.value and words in view.still[1], view.still[1]
+        assert words in view.words.value and words in view.still[1], view.still[1]
         view.close()
-
-
-def test_the_next_one_closes_the_one_before():
-    first = server(right)
-    second = server(right, "fast", "silent")
-    assert first.is_closed and second.first == ("fast", "silent")
-    second.close()
 
 
 def test_made_and_closed_often():
@@ -338,7 +408,7 @@ def test_made_and_closed_often():
             view.add["leaves"].click()
             view.close()
             view.close()
-            view.again.click()  # too late, and says nothing
+            view.fewer.click()  # too late, and says nothing
 
 
 def test_no_click_takes_half_a_second(view):
@@ -347,5 +417,17 @@ def test_no_click_takes_half_a_second(view):
             view.add[temper].click()
     view.serve = sleeps
     with half_a_second("a server that sleeps"):
-        view.again.click()
-    assert len(view.tempers) == server_experiment.MOST_CLIENTS
+        view.fewer.click()
+    assert len(view.tempers) == MOST_CLIENTS - 1
+
+
+def test_the_recording_can_be_walked_through(view):
+    view.add["leaves"].click()
+    view.step.click()
+    (shown,) = view.below.children
+    assert view.walk is not None and view.walk.widget is shown
+    view.step.click()
+    assert view.below.children == () and view.walk is None
+    view.step.click()
+    view.fewer.click()
+    assert view.below.children == () and view.message.value == ""

@@ -15,25 +15,32 @@ The server runs in a thread of a forked child, where it can be killed.  The clie
 the other, each when the server has *settled*: it sleeps in a call on a stream, calls in vain, or is
 over.  While a client moves, the server's clock stands still, so the order of what happens is the
 same every time.  A server that calls in vain is held before a call, and stopped there if it must
-be.  Who waits in vain when nobody can move any more was let down, and the log tells by whom.
+be.  Who waits in vain when nobody can move any more was let down, and the log tells by whom.  In the
+log the server's end of each connection bears its client's name, whatever the server calls it.
 
 *Source:* fork(2), epoll(7), proc_pid_syscall(5), FIONREAD in tcp(7).
 """
 
+import dataclasses
+import errno
 import gc
+import inspect
 import json
+import linecache
 import os
 import random
 import socket
+import sys
 import threading
 import time
 
-from .. import linux
-from ..log import Log
-from ..recording.recorder import record
-from ..sandbox import Enough, Watched, run_apart
-from .server_clients import MOVED, SMALL, TEMPERS, WAITS, Client
-from .server_verdict import Visit
+from ... import linux
+from ...log import Log
+from ...recording.callsite import is_learners
+from ...recording.recorder import record
+from ...sandbox import Enough, Watched, run_apart
+from .clients import MOVED, SMALL, TEMPERS, WAITS, Client
+from .verdict import Visit
 
 #: So many calls in a row by which nothing changes are no accident.
 IN_VAIN = 24
@@ -74,6 +81,23 @@ class Server(Watched):
         self.is_held = False
         self.more.release()
 
+    def describe(self, value):
+        return {"is_coroutine": inspect.iscoroutine(value) or inspect.isasyncgen(value)}
+
+    def processor_s(self) -> float:
+        """Tell how much of the processor the server has used; 0 if it is over."""
+        try:
+            return time.clock_gettime(time.pthread_getcpuclockid(self.thread.ident))
+        except OSError:
+            return 0.0
+
+    def line(self) -> str:
+        """Return the learner's line that the server is in; empty if there is none."""
+        frame = sys._current_frames().get(self.thread.ident)
+        while frame is not None and not is_learners(frame.f_code.co_filename):
+            frame = frame.f_back
+        return linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip() if frame else ""
+
 
 def streams() -> list[int]:
     """List what is open in this process: pipes, sockets and epolls."""
@@ -102,10 +126,10 @@ def waiting(numbers) -> list:
 def settle(server, deadline) -> str:
     """Wait until *server* sleeps in a call on a stream, calls in vain, or is over.
 
-    Returns ``asleep``, ``in vain``, ``over``, or ``late`` if *deadline* has passed or it uses the
-    processor up.
+    Returns ``asleep``, ``in vain``, ``over``; ``busy`` if it uses the processor up and makes no call;
+    ``restless`` if it has made call after call until *deadline*, or ``late`` if it has slept.
     """
-    seen, begin = None, time.process_time()
+    seen, begin, calls = None, server.processor_s(), server.calls
     while not server.is_over:
         now = streams()
         if any(linux.is_asleep(server.thread, number) for number in now):
@@ -115,7 +139,12 @@ def settle(server, deadline) -> str:
             if seen == before:
                 return "in vain"
             server.go_on()
-        if time.monotonic() > deadline or time.process_time() - begin > PROCESSOR_S:
+        used_s, is_late = server.processor_s() - begin, time.monotonic() > deadline
+        if is_late and server.calls > calls:
+            return "restless"
+        if used_s > (PROCESSOR_S / 10 if is_late else PROCESSOR_S) and server.calls == calls:
+            return "busy"
+        if is_late:
             return "late"
         time.sleep(0.0005)
     return "over"
@@ -161,10 +190,10 @@ def play(server, clients, deadline, recorder) -> str:
         elif has_moved:
             is_calm = False
         else:
-            idle = [one for one in there if not one.may_go_on and one.is_patient]
-            if any(not one.is_patient for one in there) or not idle:
+            idle = [client for client in there if not client.may_go_on and client.is_patient]
+            if any(not client.is_patient for client in there) or not idle:
                 break
-            min(idle, key=lambda one: one.temper == "silent").may_go_on = True
+            min(idle, key=lambda client: client.temper == "silent").may_go_on = True
     is_deaf = state == "in vain" and "epoll.poll" not in recorder.last_names(IN_VAIN)
     for client in list(there) if is_deaf else ():
         while (move := client.move()) == MOVED:
@@ -172,7 +201,8 @@ def play(server, clients, deadline, recorder) -> str:
         if not move:
             there.remove(client)
     for client in there:
-        client.end = "was there" if state in ("in vain", "late") and not is_deaf else "waits"
+        was_seen = state in ("in vain", "busy", "restless", "late") and not is_deaf
+        client.end = "was there" if was_seen else "waits"
     return state
 
 
@@ -184,64 +214,84 @@ def visit_apart(folder, serve, tempers, seed, limit_s):
     for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
         listener.setsockopt(socket.SOL_SOCKET, option, SMALL)
     stop, ring = os.pipe()
+    pipe = linux.text(ring)
     clients = [
         Client(name, temper, random.Random(f"{seed} {name}"), listener.getsockname())
         for name, temper in named(tempers)
     ]
     server, before = Server(serve, listener, stop), set(streams())
+    ends = {f"{client.name}'s end": client.sock for client in clients}
     with (
         recorder := record(
-            clock=server.clock,
-            gate=server.gate,
-            listener=listener,
-            stop=stop,
-            ring=ring,
-            **{client.name: client.sock for client in clients},
+            clock=server.clock, gate=server.gate, listener=listener, stop=stop, ring=ring, **ends
         )
     ) as log:
         threading.current_thread().name = "clients"
         server.thread.start()
         state = play(server, clients, deadline, recorder)
+        told = "" if linux.text(ring) == pipe else "EBADF"
         if state == "asleep" and not any(client.end == "waits" for client in clients):
-            with server.turn:
-                os.write(ring, b"!")
+            try:
+                with server.turn:
+                    os.write(ring, b"!")
+            except OSError as error:
+                told = errno.errorcode[error.errno]
             state = settle(server, deadline)
+        line = server.line() if state in ("busy", "late") else ""
         server.is_stopped = state == "in vain"
         if state in ("in vain", "over"):
             server.go_on()
             server.thread.join(0.2)  # more only if it catches everything
-        found = dict(server.result)
+        found = {"line": line} | server.result
     found |= {
         "settled": state,
+        "told": told,
         "left": sorted(set(streams()) - before),
         "clients": [
             {
-                "name": one.name,
-                "temper": one.temper,
-                "sent": len(one.sent),
-                "got": len(one.got),
-                "end": one.end,
-                "same": one.sent.startswith(one.got),
-                "is_unread": one.sock.fileno() >= 0 and linux.bytes_waiting(one.sock) > 0,
+                "name": client.name,
+                "temper": client.temper,
+                "sent": len(client.sent),
+                "got": len(client.got),
+                "end": client.end,
+                "same": client.sent.startswith(client.got),
+                "is_unread": is_unread(client.sock),
             }
-            for one in clients
+            for client in clients
         ],
     }
     log.save(folder / "log")
     (folder / "found").write_text(json.dumps(found))
 
 
+def is_unread(sock) -> bool:
+    try:
+        return sock.fileno() >= 0 and linux.bytes_waiting(sock) > 0
+    except OSError:  # the server closed its number
+        return False
+
+
+def rename(log, clients):
+    """Give the server's end of each connection its client's name."""
+    names = {f"{client['name']}'s end": client["name"] for client in clients}
+    by_end = {
+        stream.description: names[stream.name] for stream in log.objects if stream.name in names
+    }
+    log.objects = tuple(
+        dataclasses.replace(stream, name=by_end[stream.other_end])
+        if stream.other_end in by_end
+        else stream
+        for stream in log.objects
+    )
+
+
 def named(tempers) -> list:
     """Give each of *tempers* a name of its own: `fast`, `fast 2`."""
-    return [
-        (
-            temper
-            if not (before := list(tempers[:at]).count(temper))
-            else f"{temper} {before + 1}",
-            temper,
-        )
-        for at, temper in enumerate(tempers)
-    ]
+    found = []
+    for place, temper in enumerate(tempers):
+        before = tempers[:place].count(temper)
+        found.append((f"{temper} {before + 1}" if before else temper, temper))
+    return found
 
 
 def visit(serve, *tempers, seed=0, limit_s=LIMIT_S) -> Visit:
@@ -259,14 +309,20 @@ def visit(serve, *tempers, seed=0, limit_s=LIMIT_S) -> Visit:
     """
     if not callable(serve):
         raise TypeError(
-            f"got {type(serve).__name__} as the server; pass your function, with no parentheses after its name"
+            f"got {type(serve).__name__} as the server; pass your function, with no parentheses "
+            "after its name"
         )
     if not 1 <= len(tempers) <= MOST_CLIENTS or not set(tempers) <= TEMPERS.keys():
         raise ValueError(
             f"got {tempers!r}; pass one to {MOST_CLIENTS} of {', '.join(map(repr, TEMPERS))}"
         )
     with run_apart(visit_apart, serve, tempers, seed, limit_s, limit_s=limit_s) as child:
-        if (child.folder / "found").exists():
-            found = json.loads((child.folder / "found").read_text())
-            return Visit(Log.load(child.folder / "log"), found)
-        return Visit(None, {"state": child.how, "said": child.failure, "clients": []})
+        if not (child.folder / "found").exists():
+            how = {"state": child.how, "signal": child.signal, "said": child.failure}
+            return Visit(None, how | {"clients": []})
+        found, log = (
+            json.loads((child.folder / "found").read_text()),
+            Log.load(child.folder / "log"),
+        )
+    rename(log, found["clients"])
+    return Visit(log, found)

@@ -4,9 +4,9 @@ Facts about clients
 -------------------
 * They do as they like.  One sends and does not read, one says nothing, one leaves in the middle of
   a line.
-* Who closes a socket says so by a FIN: the server reads what was sent, then ``b''``.  Who closes it
-  with SO_LINGER and no time to linger, or with bytes that it has not read, breaks off by an RST:
-  the server's next call fails with ECONNRESET.
+* Closing a socket sends a FIN: the server reads what was sent, then the end (EOF, ``b''``).  Closing
+  it with SO_LINGER and no time to linger, or with bytes that were not read, resets the connection
+  (RST): the server's next call fails with ECONNRESET.
 
 What we do about them
 ---------------------
@@ -17,11 +17,13 @@ nobody sends before the server has accepted.  What comes back is kept, to be com
 *Source:* tcp(7), socket(7) (SO_LINGER).
 """
 
+import contextlib
+import errno
 import select
 import socket
 import struct
 
-from .. import linux
+from ... import linux
 
 MOVED, WAITS = "moved", "waits"
 LINES, LENGTH = 2, 24
@@ -31,11 +33,14 @@ MUCH, SMALL = 98_304, 16_384
 
 
 class Gone(Exception):
-    """The server has closed the connection, or broken it off, though something is still to come."""
+    """The server has closed the connection, though something is still to come."""
 
 
 class Client:
-    """One client: its name, its temper, its socket; what it sent, what it got, how it ended."""
+    """One client: its name, its temper, its socket; what it sent, what it got, and its `end`: left or
+    reset (by itself), closed or was reset (by the server), refused, lost (its number was closed),
+    waits, was there.
+    """
 
     def __init__(self, name, temper, rng, address):
         self.name, self.temper, self.rng, self.address = name, temper, rng, address
@@ -52,14 +57,17 @@ class Client:
         try:
             return next(self.moves, "")
         except Gone:
-            self.end = "cut off"
-        except OSError:
-            self.end = "broken off"
-        self.sock.close()
+            self.end = "closed"
+        except ConnectionRefusedError:
+            self.end = "refused"
+        except OSError as error:
+            self.end = "lost" if error.errno == errno.EBADF else "was reset"
+        with contextlib.suppress(OSError):  # somebody else has closed its number
+            self.sock.close()
         return ""
 
     def come(self):
-        """Call the server."""
+        """Connect to the server."""
         self.sock.connect(self.address)
         self.sock.setblocking(False)
         yield MOVED
@@ -123,7 +131,7 @@ def slow_reader(me):
 
 
 def silent(me):
-    """Call, and say nothing; leave when all is over."""
+    """Connect, and send nothing; leave when all is over."""
     yield from me.come()
     while not me.may_go_on:
         yield WAITS
@@ -135,16 +143,16 @@ def leaves(me):
     yield from me.come()
     yield from me.send(me.line()[: LENGTH // 2])
     _read_what_is_there(me)
-    me.leave("left in mid-request")
+    me.leave("left")
 
 
 def resets(me):
-    """Send half a line, read what has come, and break the connection off."""
+    """Send half a line, read what has come, and reset the connection."""
     yield from me.come()
     yield from me.send(me.line()[: LENGTH // 2])
     _read_what_is_there(me)
     me.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    me.leave("broke off")
+    me.leave("reset")
 
 
 def _read_what_is_there(me):

@@ -169,20 +169,20 @@ def leaves_nothing():
 
 @contextlib.contextmanager
 def half_a_second(*what):
-    """Assert that the block uses less than half a second of the processor, and is done within two;
-    *what* it was.
+    """Assert that the block uses less than half a second of the processor, on this thread; *what* it
+    was.  How long it takes by the clock depends on what else the machine does.
 
     The garbage collector waits meanwhile: it would go through all that the tests before have piled
     up, which takes up to a second.
     """
     gc.disable()
     try:
-        started, used = time.monotonic(), time.thread_time()
+        began = time.thread_time()
         yield
-        used, took = time.thread_time() - used, time.monotonic() - started
+        used = time.thread_time() - began
     finally:
         gc.enable()
-    assert used < 0.5 and took < 2, (*what, used, took)
+    assert used < 0.5, (*what, used)
 
 
 def nothing_overlaps(figure):

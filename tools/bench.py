@@ -2,11 +2,13 @@
 
 Three tables: one round of write, poll, read with nobody watching, under `record()` and under
 strace, in turn, medians and ratios of one run; what it takes to record and draw a thousand to a
-hundred thousand calls; and a million calls, none lost. Last, how long it takes from the press of a
-key in JupyterLab, in a headless Chromium, to the explorable's new picture.
+hundred thousand calls; and a million calls, none lost. Then what a long recording costs in
+`step_through`. Last, how long it takes from the press of a key in JupyterLab, in a headless
+Chromium, to the explorable's new picture.
 """
 
 import gc
+import json
 import os
 import runpy
 import select
@@ -218,8 +220,10 @@ KEYS = {
     "buffers": ('button:text-is("Write n")', "Enter"),
     "waiting": ('button:text-is("Try")', "Enter"),
 }
-#: Resolves with the milliseconds from the press of a key to the frame after the one in which the
-#: cell had changed.
+#: Hears each key before the page does: the explorables let none through.
+HEAR = "addEventListener('keydown', event => window.pressed && window.pressed(event), true)"
+#: Resolves with the milliseconds from the press of a key to the end of the frame in which the cell
+#: had changed.
 PAINTED = """cell => {
     const parts = ['.epp-status', '.epollkit-explore img', 'img'];
     const shown = () => (parts.map(part => cell.querySelector(part)).find(part => part)
@@ -228,13 +232,18 @@ PAINTED = """cell => {
     const before = shown();
     window.painted = new Promise((done, fail) => {
         setTimeout(() => fail(new Error('no change in ten seconds: ' + cell.innerText)), 10000);
-        document.addEventListener('keydown', event => {
-            const next = () => done(performance.now() - event.timeStamp);
-            const look = () => requestAnimationFrame(shown() !== before && ready() ? next : look);
-            look();
-        }, {capture: true, once: true});
+        window.pressed = event => {
+            window.pressed = null;
+            const after = new MessageChannel();
+            after.port1.onmessage = () => done(performance.now() - event.timeStamp);
+            const look = () => shown() !== before && ready()
+                ? after.port2.postMessage(null) : requestAnimationFrame(look);
+            requestAnimationFrame(look);
+        };
     });
 }"""
+#: Keeps Python busy until a file is there.
+BUSY = "import pathlib\nwhile not pathlib.Path('enough').exists():\n    pass"
 
 
 def from_key_to_picture():
@@ -248,8 +257,12 @@ def from_key_to_picture():
         )
         try:
             page = browser_tests.Page(lab, browser.new_page())
+            page.tab.add_init_script(HEAR)
             page.open(lab.add("latency.ipynb", *CELLS.values())).run_all()
             took_ms = press_keys(page.tab)
+            page.shut_down()
+            page.open(lab.add("player.ipynb", RECORDED, CELLS["step_through"], "1")).run_all()
+            player_ms = press_keys_on_the_player(page, lab)
             page.shut_down()
         finally:
             browser.close()
@@ -261,6 +274,12 @@ def from_key_to_picture():
         print(
             f"{name:>22}: {middle:4.0f} ms from key to picture, the slowest of {PRESSES} "
             f"{max(all_ms):4.0f} ms, {middle / of_interact:.2f} of interact"
+        )
+    print("step_through alone, 200 keys each, with Python idle and busy:")
+    for state, all_ms in player_ms.items():
+        print(
+            f"{state:>22}: {statistics.median(all_ms):4.1f} ms from key to picture, "
+            f"the slowest {max(all_ms):4.1f} ms"
         )
 
 
@@ -280,8 +299,46 @@ def press_keys(tab):
     return took_ms
 
 
+def press_keys_on_the_player(page, lab):
+    """Press 200 keys on `step_through`, first while Python is idle, then while it is busy.
+
+    Returns {state: [milliseconds]}.
+    """
+    player, took_ms = page.tab.query_selector(".epollkit-player"), {}
+    for state in ("idle", "busy"):
+        if state == "busy":
+            page.tab.locator(".jp-CodeCell").nth(2).locator(".cm-content").fill(BUSY)
+            page.tab.keyboard.press("Control+Enter")
+            page.tab.wait_for_selector('.jp-StatusBar-TextItem:text-matches("[|] Busy$")')
+        player.focus()
+        page.tab.keyboard.press("Home")
+        took_ms[state] = []
+        for number in range(200):
+            player.evaluate(PAINTED)
+            page.tab.keyboard.press("ArrowRight" if number // 20 % 2 == 0 else "ArrowLeft")
+            took_ms[state].append(page.tab.evaluate("painted"))
+    (lab.root / "enough").touch()
+    page.wait_until_idle()
+    return took_ms
+
+
+def cost_of_the_player():
+    """Print how long the table of a long recording takes, and how large it is."""
+    from epollkit.player.table import build_table
+
+    log = _log(10_000)
+    drawn = epollkit.timeline(log)
+    drawn.png()
+    start = time.perf_counter()
+    table = build_table(log, drawn)
+    took_s = time.perf_counter() - start
+    size = len(json.dumps(table).encode())
+    print(f"\nstep_through of {table['count']:,} steps: {took_s:.2f} s, {size / 1e6:.2f} MB")
+
+
 if __name__ == "__main__":
     cost_of_a_round()
     cost_of_a_log()
     a_million()
+    cost_of_the_player()
     from_key_to_picture()

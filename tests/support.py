@@ -169,8 +169,8 @@ def leaves_nothing():
 
 @contextlib.contextmanager
 def half_a_second(*what):
-    """Assert that the block uses less than half a second of the processor, on this thread; *what* it
-    was.  How long it takes by the clock depends on what else the machine does.
+    """Assert that the block uses less than half a second of the processor, on this thread; *what*
+    it was.  How long it takes by the clock depends on what else the machine does.
 
     The garbage collector waits meanwhile: it would go through all that the tests before have piled
     up, which takes up to a second.

@@ -148,7 +148,7 @@ def test_every_step_is_what_the_kernel_said():
                 (row,) = (row for row in rows if row[1] == names[number])
                 if mask & masks.CONDITIONS:
                     assert row[2:] == (masks.short(mask & ~masks.ALWAYS),)
-                else:  # what the kernel says of an entry that has fired; the page, what was asked for
+                else:  # one that has fired: the page shows what was asked for
                     assert row[2:] == ("IN | ONESHOT", "disabled: it has fired")
         assert [row[1] for row in said("levels", call) if row[0] in ("w → r", "a → b")] == [
             f"{level} byte{'s' * (level != 1)} waiting" for level in levels

@@ -175,10 +175,7 @@ def test_the_view_says_who_is_right():
         with half_a_second("pick"):
             view.picks[list(first.choices).index(answer)].click()
         assert "✔ You picked" in view.verdict.value and "1 of 1 right" in view.score.value
-        assert (
-            view.explained.children == (view.walk.widget,)
-            and view.walk.log == view.outcome.log
-        )
+        assert view.explained.children == (view.walk.widget,) and view.walk.log == view.outcome.log
         view.picks[0].click()
         assert "1 of 1 right" in view.score.value, "one pick for each question"
         with half_a_second("next"):

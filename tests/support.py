@@ -24,6 +24,7 @@ import epollkit
 from epollkit import linux
 
 ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = ROOT / "notebooks"
 #: How many rounds a test makes that must hold every time.  EPOLLKIT_ROUNDS=200 makes more.
 ROUNDS = int(os.environ.get("EPOLLKIT_ROUNDS", "20"))
 
@@ -238,3 +239,21 @@ def server_cells() -> list[str]:
     folder = Path(__file__).resolve().parents[1] / "notebooks"
     cells = nbformat.read(folder / "08b-what-a-real-one-needs.ipynb", as_version=4).cells
     return [cell.source for cell in cells if "echo-server" in cell.metadata.get("tags", [])]
+
+
+def says(root, *words):
+    """Wait until the explorable says all *words*:
+
+    in its text, or in the alternative text of its picture.
+    """
+    root.page.wait_for_function(
+        """([root, words]) => {
+            const pictures = [...root.querySelectorAll('img')].map(image => image.alt);
+            const said = root.innerText + pictures.join(' ');
+            return !root.classList.contains('epollkit-waits')
+                && words.every(one => said.replace(/\\s+/g, ' ').includes(one)); }""",
+        arg=[root.element_handle(), list(words)],
+    )
+    assert root.evaluate(
+        "root => [...root.querySelectorAll('img')].every(one => one.naturalWidth > 300)"
+    )

@@ -7,6 +7,7 @@ import ast
 import os
 
 import pytest
+from support import says
 
 from epollkit.explore.endings import STREAMS
 from epollkit.explore.waiting import INTERVALS_MS
@@ -24,23 +25,6 @@ def click(locator):
 
 
 MOUSE, KEYBOARD = click, press
-
-
-def says(root, *words):
-    """Wait until the explorable says all *words*:
-
-    in its text, or in the alternative text of its picture.
-    """
-    root.page.wait_for_function(
-        """([root, words]) => {
-            const said = root.innerText + [...root.querySelectorAll('img')].map(one => one.alt).join(' ');
-            return !root.classList.contains('epollkit-waits')
-                && words.every(one => said.replace(/\\s+/g, ' ').includes(one)); }""",
-        arg=[root.element_handle(), list(words)],
-    )
-    assert root.evaluate(
-        "root => [...root.querySelectorAll('img')].every(one => one.naturalWidth > 300)"
-    )
 
 
 def opened(page, lab, name):

@@ -2,8 +2,7 @@
 
 import nbformat
 import pytest
-from conftest import NOTEBOOKS
-from test_explorables_in_browser import says
+from support import NOTEBOOKS, says
 
 NAMES = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
 #: kind of explorable → what is pressed, and what the page says then

@@ -306,8 +306,9 @@ TCP_STATE, TCP_BYTES_RECEIVED, TCP_NOT_SENT, TCP_BYTES_SENT, TCP_BYTES_RETRANS =
     200,
     208,
 )
-#: States in which the other end's FIN has arrived: CLOSE_WAIT, LAST_ACK, CLOSING, TIME_WAIT.
-TCP_FIN_CAME = {8, 9, 11, 6}
+#: States in which the other end's FIN has arrived: CLOSE_WAIT, LAST_ACK, CLOSING, TIME_WAIT; in CLOSE
+#: it may have, and one byte more or less does not count.
+TCP_FIN_CAME = {8, 9, 11, 6, 7}
 
 
 def bytes_counted(number: int):
@@ -333,7 +334,7 @@ def bytes_counted(number: int):
     )
     (not_sent,) = struct.unpack_from("I", info, TCP_NOT_SENT)
     fin = info[TCP_STATE] in TCP_FIN_CAME
-    return sent - again + not_sent, received - fin - waiting
+    return sent - again + not_sent, max(received - fin - waiting, 0)
 
 
 def default_timeout():
@@ -434,7 +435,7 @@ def bytes_unsent(stream) -> int:
 def bytes_unacknowledged(stream) -> int:
     """Count the bytes written to the TCP socket *stream* that the other end has not acknowledged.
 
-    Of a unix socket, what its unread messages take of its send buffer.  *Source:* tcp(7), unix(7).
+    *Source:* tcp(7).
     """
     return struct.unpack("i", fcntl.ioctl(number_of(stream), termios.TIOCOUTQ, b"\0\0\0\0"))[0]
 
@@ -446,14 +447,6 @@ def capacity(pipe) -> int:
     many pipes open gets smaller ones.  *Source:* pipe(7), F_GETPIPE_SZ.
     """
     return fcntl.fcntl(number_of(pipe), fcntl.F_GETPIPE_SZ)
-
-
-def set_capacity(pipe, size) -> int:
-    """Give *pipe* room for *size* bytes, rounded up to a power of two of pages; return how many.
-
-    *Source:* pipe(7), F_SETPIPE_SZ.
-    """
-    return fcntl.fcntl(number_of(pipe), fcntl.F_SETPIPE_SZ, size)
 
 
 def readiness(

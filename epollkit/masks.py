@@ -37,6 +37,8 @@ FLAGS = {
 IN, OUT, ERR, HUP, RDHUP, ET, ONESHOT = (
     FLAGS["EPOLL" + name] for name in ("IN", "OUT", "ERR", "HUP", "RDHUP", "ET", "ONESHOT")
 )
+#: What poll(2), not epoll, reports of a number that is not open.
+NVAL = 0x020
 #: The bits that are conditions; the four above them say how an entry behaves.
 CONDITIONS = 0x0FFFFFFF
 #: What the kernel reports without being asked.

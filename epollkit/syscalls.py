@@ -377,12 +377,17 @@ def look_before_closing(descriptors, args, frame):
     return ()
 
 
+def look_before_replacing(descriptors, args, frame):
+    if args[0] != args[1]:
+        descriptors.closing(args[1])
+    return ()
+
+
 def all_in_range(descriptors, args, frame):
-    low, high = args
-    found = sorted((n, i) for n, i in descriptors.by_number.items() if low <= n < high)
-    for number, _ in found:
+    numbers = sorted(number for number in descriptors.by_number if number in range(*args))
+    for number in numbers:
         descriptors.closing(number)
-    return tuple((index, "closes") for _, index in found)
+    return tuple((descriptors.by_number[number], "closes") for number in numbers)
 
 
 #: What `select` waits for in each of its three lists.
@@ -511,15 +516,12 @@ def follow_dup(descriptors, index, args, result, error, frame):
 
 def follow_dup2(descriptors, index, args, result, error, frame):
     """Return the new descriptor, and what had its number before and was closed for it."""
+    closed = () if args[0] == args[1] else descriptors.end_closing(args[1], args[1] + 1, error)
     if error or index < 0:
         return None
     if args[0] == result:
         return (index,)
-    closed = descriptors.by_number.get(result)
-    if closed is not None:
-        descriptors.close(closed)
-    new = descriptors.again(index, result, frame).index
-    return (new,) if closed is None else (new, closed)
+    return (descriptors.again(index, result, frame).index, *closed)
 
 
 def follow_socket(descriptors, index, args, result, error, frame):
@@ -580,13 +582,7 @@ def follow_close(descriptors, index, args, result, error, frame):
 
 def follow_closerange(descriptors, index, args, result, error, frame):
     """Tell which descriptors a range of closes has closed."""
-    low, high = args
-    numbers = sorted(number for number in descriptors.by_number if low <= number < high)
-    closed = tuple(descriptors.by_number[number] for number in numbers)
-    for each in closed:
-        descriptors.ending.discard(each)
-        descriptors.close(each)
-    return closed
+    return descriptors.end_closing(*args, error)
 
 
 def follow_select(descriptors, index, args, result, error, frame):
@@ -777,6 +773,7 @@ ROWS = [
     of_os(
         "dup2",
         keep=keep_second,
+        also=look_before_replacing,
         follow=follow_dup2,
         makes=True,
         replaces=True,

@@ -199,3 +199,23 @@ def test_a_thread_that_was_woken_is_not_asleep_though_nobody_runs_it_yet():
         for number in (r1, w1, r2, w2):
             os.close(number)
         assert [len(batch) for batch in batches] == [1, 1]
+
+
+def test_the_end_of_a_connection_is_not_counted_as_a_byte():
+    """The FIN takes a place among the bytes; and when both have been exchanged, the state says
+    no more whether it came.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        caller = socket.create_connection(listener.getsockname())
+        server, _ = listener.accept()
+    with caller, server:
+        assert linux.bytes_counted(server.fileno()) == (0, 0)
+        caller.send(b"parcel")
+        caller.shutdown(socket.SHUT_WR)
+        assert server.recv(64) == b"parcel" and server.recv(64) == b""
+        assert linux.bytes_counted(server.fileno()) == (0, 6)
+        server.shutdown(socket.SHUT_WR)
+        assert caller.recv(64) == b""
+        assert linux.bytes_counted(caller.fileno()) == (6, 0)
+    with socket.socket() as unconnected:
+        assert linux.bytes_counted(unconnected.fileno()) in (None, (0, 0))

@@ -153,10 +153,13 @@ class _Account:
             (last[call] * RANKS + 2, self.says_writable, call, ends[call], None)
             for call in said_writable
         ]
-        effects += [
-            (last[call] * RANKS + 3, self.ending, call, ends[call], (how, stream))
-            for call, how, stream in calls.endings
-        ]
+        for call, how, stream in calls.endings:
+            effects.append((last[call] * RANKS + 3, self.ending, call, ends[call], (how, stream)))
+            if how == "closed" and self.log.objects[stream].description == self.flow.sink:
+                # a read that is asleep in the stream keeps it, until it is back
+                users = [each for each in calls.reads if starts[each] < ends[call]]
+                gone = max([call, *users], key=last.__getitem__)
+                effects.append((last[gone] * RANKS + 3, self.abandon, call, ends[gone], None))
         for note in calls.notes:
             at = bisect_left(starts, note[1])
             step = first[at] if at < len(first) else count
@@ -279,11 +282,12 @@ class _Account:
         self.becomes_full(False)
 
     def ending(self, call, how):
-        what, stream = how
-        self.flow.endings.append((self.at, what, stream, call))
-        if what == "closed" and self.log.objects[stream].description == self.flow.sink:
-            self.closed = True
-            if self.level:
-                self.flow.discarded.append((self.at, self.level, call))
-                self.flow.points.append((self.at, 0, call))
-                self.level = 0
+        self.flow.endings.append((self.at, *how, call))
+
+    def abandon(self, call, _):
+        """Nobody can read any more: what waits is thrown away."""
+        self.closed = True
+        if self.level:
+            self.flow.discarded.append((self.at, self.level, call))
+            self.flow.points.append((self.at, 0, call))
+            self.level = 0

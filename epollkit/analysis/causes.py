@@ -6,13 +6,15 @@ Facts about the kernel
   its sink; a poll with any of these on an entry that asks for it, or with a registration.
 * A level-triggered entry reports what is there.  An edge-triggered one reports what happened since
   its last report, whatever waits there.
+* ``select`` and ``poll`` look numbers up again when they wake.  One that was closed meanwhile is
+  reported: NVAL by ``poll``, as readable and writable by ``select``.
 
 What we do about them
 ---------------------
 `Causes` answers for one call at a time, from the first one on: can what it returned have been there
 when it began?  "Later" is said only if it cannot: then the cause is a call that began meanwhile.
 
-*Source:* epoll(7), pipe(7).
+*Source:* epoll(7), pipe(7), poll(2); ``fs/select.c``, do_select().
 """
 
 from bisect import bisect_right
@@ -74,18 +76,18 @@ class Causes:
     # reads and writes
 
     def readable_later(self, stream, began, ended) -> bool:
-        """Nothing can have waited at *began*; a write or a close by the source began by *ended*."""
+        """Nothing can have waited at *began*; a write, or the end of the flow, began by *ended*."""
         flow = self.out_of.get(self.description[stream]) if stream >= 0 else None
         if flow is None or flow.is_fed_elsewhere or flow.most(began, began) > 0:
             return False
-        endings = flow.spans_of_endings[flow.source]
+        endings = flow.spans_of_endings
         return not endings.any_touching(-inf, began) and (
             flow.spans_of_writes.starts_between(began, ended)
             or endings.starts_between(began, ended)
         )
 
     def writable_later(self, stream, began, ended) -> bool:
-        """A write was refused, nobody read since, and somebody does now.
+        """A write was refused, nobody read since, and somebody does now, or closes the sink.
 
         (TCP also makes room on its own.)
         """
@@ -99,27 +101,37 @@ class Causes:
         if at < 0 or not self.starts[flow.writes[at]] < self.ends[flow.writes[at]] <= began:
             return False
         call = flow.writes[at]
+        makes_room = flow.spans_of_reads, flow.spans_of_sink_endings
         return (
             call in flow.cut_short
-            and not flow.spans_of_reads.any_touching(self.starts[call], began)
-            and flow.spans_of_reads.starts_between(began, ended)
+            and not any(spans.any_touching(self.starts[call], began) for spans in makes_room)
+            and any(spans.starts_between(began, ended) for spans in makes_room)
         )
 
-    def ends_later(self, flow, end, began, ended) -> bool:
-        """An end of *flow* was open at *began*, and somebody began to close it by *ended*."""
-        return (
-            flow is not None
-            and flow.spans_of_endings[end].starts_between(began, ended)
-            and not flow.spans_of_endings[end].any_touching(-inf, began)
-        )
+    # endings
 
-    def other_end_ends_later(self, stream, began, ended) -> bool:
-        """The same, of the other end of *stream*."""
-        source = self.out_of.get(self.description[stream]) if stream >= 0 else None
-        sink = self.into.get(self.description[stream]) if stream >= 0 else None
-        return self.ends_later(source, source and source.source, began, ended) or self.ends_later(
-            sink, sink and sink.sink, began, ended
-        )
+    def closed_later(self, stream, began, ended) -> bool:
+        """The number itself was closed: `select` then says that it can be read and written."""
+        closed_by = self.log.objects[stream].closed_by
+        return closed_by is not None and began < self.starts[closed_by] < ended
+
+    def input_ends_later(self, stream, began, ended) -> bool:
+        """There was more to come at *began*; by *ended* somebody began to close the source, or to
+        shut the flow down at either end.
+        """
+        flow = self.out_of.get(self.description[stream]) if stream >= 0 else None
+        return flow is not None and _begin_later([flow.spans_of_endings], began, ended)
+
+    def reader_ends_later(self, stream, began, ended) -> bool:
+        """Somebody was there to read what is written to *stream*, and begins to close."""
+        flow = self.into.get(self.description[stream]) if stream >= 0 else None
+        return flow is not None and _begin_later([flow.spans_of_sink_endings], began, ended)
+
+    def connection_ends_later(self, stream, began, ended) -> bool:
+        """At *began* not both directions had ended, and one of them begins to by *ended*."""
+        description = self.description[stream] if stream >= 0 else None
+        flows = {self.out_of.get(description), self.into.get(description)} - {None}
+        return _begin_later([flow.spans_of_endings for flow in flows], began, ended)
 
     # polls
 
@@ -142,14 +154,19 @@ class Causes:
                 before |= mask
             if not before & mask:  # not asked for, when the poll started
                 return any(start < ended and (now or 0) & mask for start, _, now in history[at:])
-        source, sink = self.out_of.get(key[1]), self.into.get(key[1])
         rules = {
-            masks.IN: lambda: self.readable_later(stream, began, ended),
-            masks.OUT: lambda: self.writable_later(stream, began, ended),
-            masks.HUP | masks.RDHUP: lambda: self.ends_later(
-                source, source and source.source, began, ended
+            masks.IN: lambda: (
+                self.readable_later(stream, began, ended)
+                or (epoll is None and self.closed_later(stream, began, ended))
             ),
-            masks.ERR: lambda: self.ends_later(sink, sink and sink.sink, began, ended),
+            masks.OUT: lambda: (
+                self.writable_later(stream, began, ended)
+                or (epoll is None and self.closed_later(stream, began, ended))
+            ),
+            masks.NVAL: lambda: self.closed_later(stream, began, ended),
+            masks.HUP: lambda: self.connection_ends_later(stream, began, ended),
+            masks.RDHUP: lambda: self.input_ends_later(stream, began, ended),
+            masks.ERR: lambda: self.reader_ends_later(stream, began, ended),
         }
         if before & masks.ET and self.reports.get(key):
             if self.edge_later(key, began, ended):
@@ -167,9 +184,9 @@ class Causes:
         source, sink = self.out_of.get(key[1]), self.into.get(key[1])
         if end > began or source is None or source.is_fed_elsewhere:
             return False
-        causes = [source.spans_of_writes, source.spans_of_endings[source.source]]
+        causes = [source.spans_of_writes, source.spans_of_endings]
         if sink is not None:
-            causes += [sink.spans_of_reads, sink.spans_of_endings[sink.sink]]
+            causes += [sink.spans_of_reads, sink.spans_of_sink_endings]
         history = self.registered.get(key, ())
         changed = bisect_right(history, began, key=_began) - bisect_right(
             history, start, key=_began
@@ -242,9 +259,18 @@ class Causes:
         if source is not None and (
             source.is_fed_elsewhere
             or source.most(began, ended) > 0
-            or source.spans_of_endings[source.source].any_touching(-inf, ended)
+            or source.spans_of_endings.any_touching(-inf, ended)
         ):
             return False
-        if sink is not None and sink.spans_of_endings[sink.sink].any_touching(-inf, ended):
+        if sink is not None and sink.spans_of_sink_endings.any_touching(-inf, ended):
             return False
         return (source or sink) is not None
+
+
+def _begin_later(endings, began, ended) -> bool:
+    """Tell whether one of these `Spans` of endings begins between the two moments, while some had
+    none before.
+    """
+    return any(spans.starts_between(began, ended) for spans in endings) and not all(
+        spans.any_touching(-inf, began) for spans in endings
+    )

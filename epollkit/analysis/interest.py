@@ -230,10 +230,10 @@ class Resolver:
         if mask & masks.IN and source is not None and not _can_be_read(source, began, ended):
             return False
         if mask & (masks.HUP | masks.RDHUP) and source is not None:
-            if source.source is not None and not _has_ended(source, source.source, ended):
+            if source.source is not None and not _has_ended(source.spans_of_endings, ended):
                 return False
         if mask & masks.ERR and stream.kind == "pipe" and sink is not None:
-            if sink.sink is not None and not _has_ended(sink, sink.sink, ended):
+            if sink.sink is not None and not _has_ended(sink.spans_of_sink_endings, ended):
                 return False
         return not (mask & masks.IN and not stream.readable) and not (
             mask & masks.OUT and not stream.writable
@@ -256,13 +256,13 @@ def _can_be_read(flow, began, ended):
         flow.is_fed_elsewhere
         or flow.most(began, ended) > 0
         or flow.source is None
-        or _has_ended(flow, flow.source, ended)
+        or _has_ended(flow.spans_of_endings, ended)
     )
 
 
-def _has_ended(flow, end, until):
-    """Tell whether an end of a flow can have been closed, or shut down, by then."""
-    return flow.spans_of_endings[end].any_touching(-inf, until)
+def _has_ended(endings, until):
+    """Tell whether one of these endings had begun by then."""
+    return endings.any_touching(-inf, until)
 
 
 # the entries, with their times

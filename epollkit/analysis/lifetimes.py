@@ -9,7 +9,8 @@ Facts about the kernel
 What we do about them
 ---------------------
 The streams of a log that share a description are taken together.  It ended where the last of them
-was closed, if all of them were and nobody else held it then.
+was closed, if all of them were and nobody else held it then.  Of closes that overlap, the one that
+began last counts: before that, nothing can have ended.
 
 *Source:* close(2), dup(2), epoll(7).
 """
@@ -38,6 +39,12 @@ def last_closes(log) -> list[LastClose]:
     closes = []
     for description, streams in sharing.items():
         if all(stream.closed_ns is not None and not stream.held_elsewhere for stream in streams):
-            last = max(streams, key=lambda stream: stream.closed_ns)
+            last = max(streams, key=lambda stream: _began(log, stream))
             closes.append(LastClose(description, last.index, last.closed_ns, last.closed_by))
     return closes
+
+
+def _began(log, stream):
+    """Return when the close of *stream* began; where it was not seen, when that was noticed."""
+    call = stream.closed_by
+    return stream.closed_ns if call is None else log.columns()["start_ns"][call]

@@ -7,7 +7,8 @@ Facts
   bound to the original elsewhere.
 * What such a call has moved shows where the kernel counts: in what waits in a buffer, and in the
   bytes that a TCP connection has carried.
-* A reset destroys what was on its way or waited.  A file object reads more than it was asked for,
+* A reset destroys what was on its way or waited.  So does the close of a TCP end that has not read
+  all.  A file object reads more than it was asked for,
   and keeps the rest.
 
 What we do about them
@@ -27,9 +28,12 @@ or an attribute of a class that was bound before the block; which of two entries
 event spoke of, where both can have reported it (then that is said).
 """
 
-from ..syscalls import CALLS, EAGAIN, MSG_OOB
+from math import inf
+
+from ..syscalls import CALLS, MSG_OOB
 from .steps import ECONNRESET, EPIPE
 from .story import count
+from .traffic import SHUT_BOTH
 
 OUTSIDE = "another process, or code that makes its calls in C"
 NO_LEVEL = {
@@ -86,13 +90,16 @@ def _moved_unseen(log, evidence):
     """Tell what the account of each flow could not explain."""
     for flow in log.flows:
         came = sum(amount for _, amount, _ in flow.elsewhere if amount > 0)
-        went = -sum(amount for _, amount, _ in flow.elsewhere if amount < 0)
+        lost = [(at_ns, -amount) for at_ns, amount, _ in flow.elsewhere if amount < 0]
+        reset_ns = _reset_ns(log, flow) if lost else inf
+        destroyed = sum(amount for at_ns, amount in lost if at_ns >= reset_ns)
+        went = sum(amount for at_ns, amount in lost if at_ns < reset_ns)
         name = log.channel_name(flow)
         if came:
             yield f"{name}: {came:,} {flow.unit} came from elsewhere ({_who_wrote(log, flow)})."
-        if went and _was_reset(log, flow):
-            yield f"{name}: {went:,} {flow.unit} were destroyed by a reset of the connection."
-        elif went:
+        if destroyed:
+            yield f"{name}: {destroyed:,} {flow.unit} were destroyed by a reset of the connection."
+        if went:
             yield f"{name}: {went:,} {flow.unit} went elsewhere ({_who_read(log, flow, evidence)})."
 
 
@@ -115,17 +122,38 @@ def _is_held_elsewhere(log, description):
     return any(stream.held_elsewhere for stream in log.objects if stream.description == description)
 
 
-def _was_reset(log, flow):
-    """Tell whether a call at an end of a connection met a reset, or one was closed unread."""
+def _reset_ns(log, flow) -> float:
+    """Return from when on the connection of *flow* may have been reset; infinite if it was not.
+
+    A TCP end that is closed with bytes unread resets it, and one that was shut down in both
+    directions answers bytes so; when an end outside the recording did, is not known.  A call then
+    meets ECONNRESET, or EPIPE: which a call also meets after its own end was shut down.
+    """
     ends = {flow.source, flow.sink} - {None}
     if not any(stream.kind == "tcp" for stream in log.objects if stream.description in ends):
-        return False
+        return inf
     columns = log.columns()
-    return any(
-        errno in (ECONNRESET, EPIPE) and log.objects[stream].description in ends
-        for errno, stream in zip(columns["errno"], columns["stream"], strict=True)
-        if errno not in (0, EAGAIN) and stream >= 0
-    )
+    starts, errnos, streams = columns["start_ns"], columns["errno"], columns["stream"]
+    directions = [each for each in log.flows if {each.source, each.sink} - {None} == ends]
+    resets = [starts[call] for each in directions for _, _, call in each.discarded]
+    resets += [
+        starts[call]
+        for end in ends & log.traffic.out_of.keys()
+        for call in log.traffic.out_of[end].reading_ended
+        if columns["arguments"][call] == (SHUT_BOTH,)
+    ]
+    shut_down = {
+        log.objects[stream].description
+        for each in directions
+        for _, how, stream, _ in each.endings
+        if how == "shut down"
+    }
+    for errno, stream in zip(errnos, streams, strict=True):
+        if errno in (ECONNRESET, EPIPE) and stream >= 0:
+            end = log.objects[stream].description
+            if end in ends and (errno == ECONNRESET or end not in shut_down):
+                resets.append(-inf)
+    return min(resets, default=inf)
 
 
 def _counted_by_tcp(log, evidence):

@@ -125,18 +125,17 @@ class _Order:
         if name in POLLS and not errno:
             return causes.poll_later(call, any)
         if errno == EBADF:
-            subject = stream if stream >= 0 else self.columns["epoll"][call]
-            closed_by = self.log.objects[subject].closed_by if subject >= 0 else None
-            return closed_by is not None and span[0] < self.starts[closed_by] < span[1]
+            subjects = [stream, self.columns["epoll"][call]]
+            subjects += [other for other, _ in self.columns["also"][call] if other is not None]
+            return any(each >= 0 and causes.closed_later(each, *span) for each in subjects)
         if errno in (EPIPE, ECONNRESET):
-            return causes.other_end_ends_later(stream, *span)
+            return causes.connection_ends_later(stream, *span)
         if self.columns["error"][call] or stream < 0:
             return False
         if name in READS:
-            flow = self.traffic.out_of.get(self.description[stream])
             at_the_end = not moved and self.columns["result"][call] == b""
             return causes.readable_later(stream, *span) or (
-                at_the_end and causes.ends_later(flow, flow and flow.source, *span)
+                at_the_end and causes.input_ends_later(stream, *span)
             )
         return name in WRITES and moved > 0 and causes.writable_later(stream, *span)
 
@@ -165,18 +164,16 @@ class _Order:
         sink = self.traffic.into.get(self.description[stream])
         if mask & masks.OUT and sink is not None and sink.sink is None:
             return True
-        if mask & masks.IN:
-            return (
-                source is None
-                or source.is_fed_elsewhere
-                or (
-                    source.most(began, ended) <= 0
-                    and not source.spans_of_endings[source.source].any_touching(-inf, ended)
-                )
-            )
-        if mask & ~masks.OUT:
-            return (source is None or source.source is None) and (sink is None or sink.sink is None)
-        return False
+        has_ended = any(
+            flow.spans_of_endings.any_touching(-inf, ended)
+            for flow in (source, sink)
+            if flow is not None
+        )
+        if mask & masks.IN and (source is None or source.is_fed_elsewhere):
+            return True
+        if mask & masks.IN and source.most(began, ended) <= 0 and not has_ended:
+            return True
+        return bool(mask & (masks.HUP | masks.RDHUP | masks.ERR)) and not has_ended
 
     def is_worth_a_step(self, call) -> bool:
         """Tell whether another call came back inside *call*, or began there and may have fed it."""
@@ -282,7 +279,7 @@ class _Order:
                     heappush(told_early, (-ends[call], call))
                 least = 0
             else:  # a poll: something must be left, if it did not report the end
-                least = not flow.spans_of_endings[flow.source].any_touching(-inf, time)
+                least = not flow.spans_of_endings.any_touching(-inf, time)
             while there - taken < least and told_early and -told_early[0][0] > time:
                 _, late = heappop(told_early)
                 taken -= moved[late]

@@ -31,7 +31,7 @@ from .calls import ACCEPTS, SHUTDOWNS
 from .lifetimes import last_closes
 
 WILDCARDS = ("", "0.0.0.0", "::")
-SHUT_WRITE, SHUT_BOTH = 1, 2
+SHUT_READ, SHUT_WRITE, SHUT_BOTH = 0, 1, 2
 
 
 class RunningTotal:
@@ -84,13 +84,14 @@ class FlowCalls:
     *source* and *sink* are open file descriptions, None where that end is not in the log.  *writes*
     and *reads* hold calls in the order of their starts, *notes* what the kernel said when it was
     asked: (from, until, bytes waiting, writable).  *endings* has (call, "closed" or "shut down",
-    stream).
+    stream); *reading_ended* the calls by which the sink was shut down for reading.
     """
 
     def __init__(self, log, source, sink, unit, start_level):
         self.log, self.source, self.sink, self.unit = log, source, sink, unit
         self.start_level = start_level
-        self.writes, self.reads, self.notes, self.endings = [], [], [], []
+        self.writes, self.reads, self.notes = [], [], []
+        self.endings, self.reading_ended = [], []
         columns = log.columns()
         self.starts, self.ends, self.moved = (
             columns["start_ns"],
@@ -162,16 +163,16 @@ class FlowCalls:
         return Spans(self.log, [call for call in self.reads if self.moved[call]])
 
     @cached_property
-    def spans_of_endings(self) -> dict:
-        """The calls that ended the source, and those that ended the sink."""
+    def spans_of_endings(self) -> Spans:
+        """The calls that ended the flow, at either end."""
+        return Spans(self.log, [call for call, *_ in self.endings] + self.reading_ended)
+
+    @cached_property
+    def spans_of_sink_endings(self) -> Spans:
+        """Those of them at the sink: nobody will read what is written."""
         objects = self.log.objects
-        return {
-            end: Spans(
-                self.log,
-                [call for call, _, stream in self.endings if objects[stream].description == end],
-            )
-            for end in (self.source, self.sink)
-        }
+        closes = [call for call, _, end in self.endings if objects[end].description == self.sink]
+        return Spans(self.log, closes + self.reading_ended)
 
     def most(self, since, until) -> int:
         """Return how much can have waited, at most, at some moment from *since* to *until*,
@@ -287,9 +288,11 @@ class Traffic:
                 if (flow := self.out_of.get(descriptions[stream])) is not None:
                     flow.reads.append(call)
             elif name in SHUTDOWNS and not columns["error"][call]:
-                flow = self.into.get(descriptions[stream])
-                if columns["arguments"][call][0] in (SHUT_WRITE, SHUT_BOTH) and flow is not None:
-                    flow.endings.append((call, "shut down", stream))
+                how, into = columns["arguments"][call][0], self.into.get(descriptions[stream])
+                if how != SHUT_READ and into is not None:
+                    into.endings.append((call, "shut down", stream))
+                if how != SHUT_WRITE and descriptions[stream] in self.out_of:
+                    self.out_of[descriptions[stream]].reading_ended.append(call)
 
 
 def nearness(listening, called=None) -> int:

@@ -61,8 +61,8 @@ def freeze(recorder):
 def fill(recorder):
     """Fill the log of *recorder*."""
     log, descriptors = recorder.log, recorder.descriptors
-    everything = [descriptors.all[index] for index in sorted(descriptors.all)]
     calls, awake = collect(recorder)
+    everything = [descriptors.all[index] for index in sorted(descriptors.all)]
     names, sources = name_all(everything), Sources()
     before = {each.number: each.index for each in reversed(everything) if each.opened_ns is None}
     columns = Columns(calls, everything, sources)
@@ -92,7 +92,7 @@ def fill(recorder):
             internal=each.internal,
             readable=each.readable,
             writable=each.writable,
-            held_elsewhere=each.held_elsewhere,
+            held_elsewhere=each.held_elsewhere and not columns.is_in_use(each),
             address=each.address,
             start_level=each.start_level,
             start_list=tuple((n, before.get(n), mask) for n, mask, _ in each.start_list),
@@ -174,9 +174,8 @@ def read_notes(thread, notes):
 def is_awake(recorder, native, call):
     """Tell whether a call that has not come back is on its way, rather than asleep."""
     index = call[2]
-    if index < 0:
-        return False
-    return linux.is_asleep(native, recorder.descriptors.all[index].number) is False
+    number = recorder.descriptors.all[index].number if index >= 0 else -1
+    return linux.is_asleep(native, number) is False
 
 
 # From calls to columns
@@ -345,6 +344,23 @@ class Columns:
         timeout = -1 if timeout is None else timeout
         sleeps = timeout <= -0.001 or timeout > 0  # what is above −1 ms is rounded up to 0
         return bool(sleeps), (timeout, most), result
+
+    def is_in_use(self, descriptor) -> bool:
+        """Tell whether a call of the program's own was on a stream when it was closed: that keeps
+        it open, too.
+        """
+        lists = self.lists
+        same = {
+            each.index for each in self.descriptors if each.description == descriptor.description
+        }
+        return any(
+            start < descriptor.closed_ns
+            and not 0 <= end < descriptor.closed_ns
+            and (stream in same or any(other in same for other, _ in also))
+            for start, end, stream, also in zip(
+                lists["start_ns"], lists["end_ns"], lists["stream"], lists["also"], strict=True
+            )
+        )
 
     def made(self, call, row, index, stream, epoll, result):
         """Note which call made what; return the streams of the call, and what it made."""

@@ -275,6 +275,19 @@ class Descriptors:
             self.ask_around(self.all[index])
             self.count(self.all[index])
 
+    def end_closing(self, low, high, error) -> tuple:
+        """The closes of the numbers from *low* to below *high* are over.  Returns the indices of
+        what was closed, in the order of their numbers.
+
+        The numbers themselves may be something else's by now.
+        """
+        ending = [index for index in self.ending if low <= self.all[index].number < high]
+        self.ending.difference_update(ending)
+        closed = () if error else tuple(sorted(ending, key=lambda each: self.all[each].number))
+        for index in closed:
+            self.close(index)
+        return closed
+
     def close(self, index, by=None):
         """Note that the number of *index* is closed, *by* an object with this id(), which no longer
         tells its number.
@@ -433,8 +446,11 @@ class Descriptors:
         """
         timeouts = descriptor.timeouts
         believed = timeouts[-1][1] if timeouts else descriptor.timeout
-        if believed is None and linux.is_nonblocking(descriptor.number):
-            descriptor.timeouts[:] = [(0, 0.0)]
+        try:
+            if believed is None and linux.is_nonblocking(descriptor.number):
+                descriptor.timeouts[:] = [(0, 0.0)]
+        except OSError:
+            pass  # another thread has just closed it
 
     def ask_writers(self, index, writing):
         """Some threads are in a write, each to one of the indices *writing*.  If the call to come

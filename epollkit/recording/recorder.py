@@ -283,9 +283,9 @@ class Recorder:
 
     def followed(self, row, index, args, kwargs, result, error, frame):
         """Return what is to be kept of a result, or of an error where a call says more than that
-        it failed.
+        it failed.  A call that outlasts the block is followed as long as `freeze` waits for it.
         """
-        if _session is self or row.follows_data:
+        if row.follows_data or not self.log.is_complete:
             arguments = row.arguments(args, kwargs) if kwargs else args
             return self.guarded(
                 row.follow, self.descriptors, index, arguments, result, error, frame

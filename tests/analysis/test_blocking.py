@@ -30,6 +30,16 @@ def test_a_call_that_may_not_sleep_did_not(rows):
     assert sleepers(rows) == []
 
 
+def test_a_close_under_way_proves_sleep(rows):
+    a, b = rows.pair("tcp")
+    ep = rows.epoll()
+    rows.register(1, 2, ep, a, IN)
+    rows.poll(10, 40, ep, (a, IN), sleeps=True)
+    rows.call("socket.close", 30, 90, b, thread="B")["closes"] = b.index
+    rows.call("socket.recv", 50, 60, a, 10, result=b"")
+    assert sleepers(rows) == [1]
+
+
 def test_what_was_there_already_proves_nothing(rows):
     r, w = rows.pipe()
     rows.write(1, 2, w, 6)

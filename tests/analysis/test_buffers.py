@@ -82,6 +82,16 @@ def test_what_nobody_read(rows):
     assert [entry[0] for entry in rows.done().flows_by_step[0].endings] == [1, 2]
 
 
+def test_a_read_that_is_asleep_keeps_the_stream_until_it_is_back(rows):
+    r, w = rows.pipe()
+    rows.read(10, 60, r, 4, thread="B", sleeps=True)
+    rows.write(20, 30, w, 6)
+    rows.close(40, 50, r)
+    flow, _ = account(rows)
+    assert [entry[0] for entry in flow.endings] == [50]
+    assert flow.elsewhere == [] and flow.discarded == [(60, 2, 2)]
+
+
 def test_a_failed_write_puts_nothing_in(rows):
     r, w = rows.pipe()
     rows.call("os.write", 10, 40, w, 3, error="OSError", errno=9, sleeps=True)

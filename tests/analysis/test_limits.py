@@ -45,6 +45,48 @@ def test_destroyed_by_a_reset(rows):
     assert rows.done().limits() == ["a → b: 6 bytes were destroyed by a reset of the connection."]
 
 
+def test_closed_with_bytes_unread_is_a_reset(rows):
+    a, b = rows.pair("tcp")
+    rows.call("socket.send", 10, 20, a, moved=6)
+    rows.call("socket.send", 30, 40, b, moved=9)
+    rows.call("socket.close", 50, 60, a)["closes"] = a.index  # and never reads the nine
+    rows.notes = [(b.index, 70, 71, 2, True)]
+    assert rows.done().limits() == ["a → b: 4 bytes were destroyed by a reset of the connection."]
+
+
+def test_bytes_that_meet_an_end_shut_down_both_ways_are_destroyed(rows):
+    a, b = rows.pair("tcp")
+    rows.call("socket.shutdown", 10, 20, b, 2)
+    rows.call("socket.send", 30, 40, a, moved=6)
+    rows.notes = [(b.index, 50, 51, 0, True)]
+    assert rows.done().limits() == ["a → b: 6 bytes were destroyed by a reset of the connection."]
+
+
+def test_a_broken_pipe_is_a_reset_but_not_after_ones_own_shutdown(rows):
+    for closing in (False, True):
+        a, b = rows.pair("tcp", ("a'", "b'") if closing else ("a", "b"))
+        rows.call("socket.send", 10, 20, a, moved=6)
+        if not closing:
+            rows.call("socket.shutdown", 25, 28, a, 1)
+        rows.call("socket.send", 30, 40, a, error="BrokenPipeError", errno=32)
+        rows.notes += [(b.index, 50, 51, 0, True)]
+    assert rows.done().limits() == [
+        "a → b: 6 bytes went elsewhere (another process, or code that makes its calls in C).",
+        "a' → b': 6 bytes were destroyed by a reset of the connection.",
+    ]
+
+
+def test_what_was_gone_before_the_reset_was_not_destroyed_by_it(rows):
+    a, b = rows.pair("tcp")
+    rows.call("socket.send", 10, 20, a, moved=6)
+    rows.call("socket.send", 30, 40, b, moved=9)
+    rows.call("socket.close", 70, 80, a)["closes"] = a.index
+    rows.notes = [(b.index, 50, 51, 2, True)]
+    assert rows.done().limits() == [
+        "a → b: 4 bytes went elsewhere (another process, or code that makes its calls in C)."
+    ]
+
+
 def test_the_kernel_counted_more_than_the_calls(rows):
     a, b = rows.pair("tcp")
     rows.call("socket.send", 10, 20, a, moved=6)

@@ -3,10 +3,12 @@
 Each test is a rule of `epollkit/analysis/steps.py`; what none of them cuts in two stays whole.
 """
 
+from dataclasses import replace
+
 import pytest
 from rows import Rows
 
-from epollkit.masks import ET, HUP, IN, ONESHOT, OUT
+from epollkit.masks import ET, HUP, IN, NVAL, ONESHOT, OUT
 from epollkit.syscalls import EBADF
 
 
@@ -178,6 +180,76 @@ def test_the_end_that_a_read_met_came_later(rows):
     rows.read(10, 40, r, 0)
     rows.close(20, 30, w, thread="B")
     assert told(rows) == ["read", "close", "back read"]
+
+
+def test_a_close_that_outlasts_the_poll_it_woke(rows):
+    """It had told the other end before it was back in Python."""
+    a, b = rows.pair("tcp")
+    ep = rows.epoll()
+    rows.register(1, 2, ep, a, IN)
+    rows.poll(10, 40, ep, (a, IN), sleeps=True)
+    rows.call("socket.close", 30, 90, b, thread="B")["closes"] = b.index
+    rows.call("socket.recv", 50, 60, a, 10, result=b"")
+    assert told(rows)[1:] == ["poll", "close", "back poll", "recv"]
+
+
+@pytest.mark.parametrize("how, is_own", [(0, True), (1, False), (2, False), (2, True)])
+def test_a_shutdown_of_either_end_that_came_later(rows, how, is_own):
+    a, b = rows.pair()
+    ep = rows.epoll()
+    rows.register(1, 2, ep, a, IN)
+    rows.poll(10, 40, ep, (a, IN))
+    rows.call("socket.shutdown", 20, 50, a if is_own else b, how, thread="B")
+    rows.call("socket.recv", 60, 90, a, 10, result=b"")
+    assert told(rows)[1:] == ["poll", "shutdown", "back poll", "recv"]
+
+
+def test_a_hang_up_needs_both_directions(rows):
+    a, b = rows.pair()
+    ep = rows.epoll()
+    rows.register(1, 2, ep, a, IN)
+    rows.call("socket.shutdown", 5, 6, b, 1)
+    rows.poll(10, 40, ep, (a, IN | HUP))
+    rows.call("socket.shutdown", 20, 30, a, 1, thread="B")
+    assert told(rows)[2:] == ["poll", "shutdown", "back poll"]
+
+
+@pytest.mark.parametrize("name", ["select.select", "poll.poll"])
+def test_the_number_that_a_select_waits_for_is_closed(rows, name):
+    r, w = rows.pipe()
+    mask = IN if name == "select.select" else NVAL
+    rows.call(name, 10, 40, None, result=((r.number, mask),), also=((r, IN),))
+    rows.close(20, 30, r, thread="B")
+    assert told(rows) == [name.partition(".")[2], "close", "back " + name.partition(".")[2]]
+
+
+def test_of_two_closes_that_overlap_the_one_that_began_last_is_the_end(rows):
+    r, w = rows.pipe()
+    w2 = rows.dup(w, "w2")
+    rows.read(15, 60, r, 0)
+    rows.close(10, 90, w, thread="B")
+    rows.close(20, 30, w2, thread="C")
+    assert told(rows) == ["close", "read", "close", "back read"]
+
+
+def test_room_that_a_close_of_the_reader_made(rows):
+    a, b = rows.pair()
+    rows.call("socket.send", 3, 4, a, 10, error="BlockingIOError", errno=11)
+    rows.call("select.select", 10, 40, None, result=((a.number, OUT),), also=((a, OUT),))
+    rows.close(20, 90, b, thread="B")
+    assert told(rows)[1:] == ["select", "close", "back select"]
+
+
+def test_a_child_that_ends_is_an_unknown_cause(rows):
+    """It held the write end, too."""
+    r, w = rows.pipe()
+    r2, w2 = rows.pipe()
+    rows.streams[w.index] = replace(w, held_elsewhere=True, closed_ns=2)
+    ep = rows.epoll()
+    rows.register(1, 2, ep, r, IN)
+    rows.poll(10, 90, ep, (r, HUP), sleeps=True)
+    rows.write(20, 30, w2, 3, thread="B")
+    assert told(rows)[1:] == ["poll", "write", "back poll"]
 
 
 @pytest.mark.parametrize("error, errno", [("BrokenPipeError", 32), ("OSError", EBADF)])

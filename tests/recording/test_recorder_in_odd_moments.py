@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy
@@ -18,6 +19,7 @@ import pytest
 from support import ROUNDS, everything_replaced, thread
 
 import epollkit
+from epollkit import linux
 
 
 def flow(log, name):
@@ -56,6 +58,72 @@ def test_the_block_may_end_while_a_thread_receives(receive):
         ]
     a.close()
     b.close()
+
+
+WAYS_TO_CLOSE = {
+    "close": lambda sock, spare: sock.close(),
+    "os.close": lambda sock, spare: os.close(sock.detach()),
+    "closerange": lambda sock, spare: os.closerange(sock.fileno(), sock.fileno() + 1),
+    "dup2": lambda sock, spare: os.dup2(spare, sock.fileno()),
+    "shutdown": lambda sock, spare: sock.shutdown(socket.SHUT_WR),
+}
+WAYS_TO_WAIT = {
+    "epoll": lambda sock, ep: ep.poll(),
+    "select": lambda sock, ep: select.select([sock], [], []),
+    "poll": lambda sock, ep: poll_object(sock).poll(),
+    "recv": lambda sock, ep: sock.recv(8),
+}
+
+
+def poll_object(sock):
+    polling = select.poll()
+    polling.register(sock, select.POLLIN)
+    return polling
+
+
+@pytest.mark.parametrize("close", WAYS_TO_CLOSE)
+@pytest.mark.parametrize("wait", WAYS_TO_WAIT)
+@pytest.mark.parametrize("outlasts_the_block", [False, True], ids=["", "outlasts the block"])
+def test_a_close_has_begun_before_the_call_that_it_wakes_is_back(close, wait, outlasts_the_block):
+    me, original, is_over = threading.main_thread(), vars(os)["close"], threading.Event()
+
+    def clock():
+        """The clock of who closes stands still, once it has closed, until nobody records."""
+        if threading.current_thread() is not me and began.is_set():
+            while outlasts_the_block and os.close is not original:
+                is_over.wait(0.001)
+        return time.perf_counter_ns()
+
+    def leave():
+        linux.wait_until_asleep(me, asked)
+        with contextlib.suppress(OSError):
+            WAYS_TO_CLOSE[close](other, spare.fileno())
+
+    began = threading.Event()
+    with open(os.devnull) as spare, epollkit.record(clock=clock) as log:
+        sock, other = socket.socketpair()
+        ep = select.epoll()
+        ep.register(sock, select.EPOLLIN)
+        asked = ep if wait == "epoll" else sock
+        closer = threading.Thread(target=leave, name="closer")
+        closer.start()
+        WAYS_TO_WAIT[wait](sock, ep)
+        began.set()
+    closer.join(60)
+    (waiting,) = [
+        call
+        for call in log
+        if call.name in ("epoll.poll", "select.select", "poll.poll") or call.name == "socket.recv"
+    ]
+    closing = [call for call in log if call.thread.name == "closer"][-1]
+    start, end, _ = log.steps
+    assert waiting.asleep and start[closing.index] < end[waiting.index], log.summary()
+    if close != "shutdown":
+        assert log.find("other").closed_by == closing.index
+    assert [limit for limit in log.limits() if not limit.startswith("Other threads")] == []
+    for each in (ep, sock, other):
+        with contextlib.suppress(OSError):
+            each.close()
 
 
 def test_what_is_asked_too_early_spoils_nothing():

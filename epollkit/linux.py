@@ -435,7 +435,7 @@ def bytes_unsent(stream) -> int:
 def bytes_unacknowledged(stream) -> int:
     """Count the bytes written to the TCP socket *stream* that the other end has not acknowledged.
 
-    *Source:* tcp(7).
+    Of a unix socket, what its unread messages take of its send buffer.  *Source:* tcp(7), unix(7).
     """
     return struct.unpack("i", fcntl.ioctl(number_of(stream), termios.TIOCOUTQ, b"\0\0\0\0"))[0]
 
@@ -447,6 +447,14 @@ def capacity(pipe) -> int:
     many pipes open gets smaller ones.  *Source:* pipe(7), F_GETPIPE_SZ.
     """
     return fcntl.fcntl(number_of(pipe), fcntl.F_GETPIPE_SZ)
+
+
+def set_capacity(pipe, size) -> int:
+    """Give *pipe* room for *size* bytes, rounded up to a power of two of pages; return how many.
+
+    *Source:* pipe(7), F_SETPIPE_SZ.
+    """
+    return fcntl.fcntl(number_of(pipe), fcntl.F_SETPIPE_SZ, size)
 
 
 def readiness(

@@ -25,8 +25,8 @@ TAGS_OF_EVERY_NOTEBOOK = {"pipe", "socket", "predict", "exercise", "explorable"}
 LEAST_PREDICTIONS = 2
 LONGEST_CELL = 20  # lines
 WIDEST_CELL = 92  # characters: a longer line is cut at the right edge of a notebook's page
-MOST_WORDS = 1700  # of markdown, before what is for looking up
-MOST_CELLS = 36  # likewise, without questions, exercises and explorables
+MOST_WORDS = 1500  # of markdown, before what is for looking up
+MOST_CELLS = 38  # likewise, without questions, exercises, explorables and what is a stretch
 #: A timeline, drawn, played or with the kernel's answer to a prediction.
 PICTURE = re.compile(r"timeline\(|step_through\(|exercises\.answer\([^,]*,[^\n]*,")
 LEAST_COMPARED = 2 / 3  # of the code cells that have output
@@ -73,8 +73,10 @@ def is_compared(cell):
 
 
 def is_for_the_learner_to_do(cell):
-    """Say whether this cell puts a question, is an exercise or an explorable."""
-    return bool({"exercise", "explorable"} & set(tags(cell))) or cell.source.startswith(
+    """Say whether this cell puts a question, is an exercise or an explorable, or part of a
+    stretch.
+    """
+    return bool({"exercise", "explorable", "stretch"} & set(tags(cell))) or cell.source.startswith(
         "exercises.predict("
     )
 

@@ -23,8 +23,8 @@ SOURCES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in P
 #: folder.  A module or a folder of modules is named by the first part of its name.
 LAYERS = (
     {"masks", "linux", "extras"},
-    {"syscalls", "saved"},
-    {"log"},
+    {"syscalls", "saved", "model"},
+    {"log", "programs"},
     {"recording", "analysis"},
     {"drawing", "sandbox"},
     {"widgets"},

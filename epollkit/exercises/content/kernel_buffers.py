@@ -133,7 +133,7 @@ TASKS = (
         title="Write more than fits",
         text=(
             "Complete write_all(w, data): w is the write end of a pipe and does not block. "
-            "data is more than fits, and the reader is slow. Come back when the kernel has "
+            "data is more than fits, and the reader is slow. Return once the kernel has "
             "taken all of it."
         ),
         stub='def write_all(w, data):\n    """Write all of data to w, which does not block."""\n    ...\n',

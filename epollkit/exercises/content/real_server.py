@@ -8,9 +8,8 @@ import select
 import socket
 
 from ... import linux
-from ...syscalls import READS
 from ..question import Question
-from ..scene import Scene, is_empty, is_full, wait_until_settled
+from ..scene import Scene, is_empty, wait_until_settled
 from ..task import Task
 
 
@@ -63,73 +62,60 @@ QUESTIONS = (
     ),
 )
 
-#: Bytes that a server may have read from one caller and not yet sent back.
-MOST_IN_HAND = 262_144
+#: Bytes that a line may have, and that the server may hold of a caller.
+LONGEST, MOST_IN_HAND = 50_000, 150_000
 
 
-def told_to_stop(rng, round):
-    """Two callers, and a pipe that says stop: while much is owed to a slow one; or when nothing is.
+def lines_without_an_end(rng, round):
+    """Two callers: one talks in lines that arrive in pieces, one sends a line that never ends.
 
-    The one that is quick leaves before that, or stays, and says something when it is too late.
+    First the one that talks leaves in the middle of a line; then with an answer unread, which
+    resets the connection; then the other one's long line does end, and one without an end follows.
     """
     (a, a_end), (b, b_end) = ([end.detach() for end in socket.socketpair()] for _ in range(2))
-    stop, ring = os.pipe()
     for end in (a, a_end, b, b_end):
         os.set_blocking(end, False)
-    pairs = ((a, a_end), (b, b_end))
-    (slow, slow_end), (fast, fast_end) = pairs if round != 1 else pairs[::-1]
-    much = rng.randbytes(0 if round == 2 else 700_000 + rng.randint(0, 99_999))
-    lines = [b"line " + rng.randbytes(8).hex().encode() + b"\n" for _ in range(2)]
-    wanted = bytearray().join(lines)
-
-    def settle(scene, attempt):
-        wait_until_settled(
-            scene, attempt, lambda: is_empty(fast) and (is_empty(slow) or is_full(slow))
-        )
-
-    def push(scene, attempt, rest):
-        while rest and not attempt.is_over and not is_full(slow_end):
-            rest = rest[os.write(slow_end, rest[:65_536]) :]
-            settle(scene, attempt)
-        return rest
+    (talk, talk_end), (flood, flood_end) = ((a, a_end), (b, b_end))[:: -1 if round == 1 else 1]
+    word = rng.randbytes(6).hex().encode()
+    pieces = [b"one " + word + b"\ntw", b"o\nthree\nhalf a li"]
+    endless = b"A" * (40_000 + rng.randint(0, 999))
+    wanted = b"one " + word + b"\ntwo\nthree\n"
+    if round == 2:
+        wanted += endless + b"\n"
 
     def part(scene, attempt):
-        rest, echo = push(scene, attempt, memoryview(much)), bytearray()
-        for line in lines:
-            settle(scene, attempt)
-            os.write(fast_end, line)
-            settle(scene, attempt)
-            scene.received += os.read(fast_end, 4096) if linux.bytes_waiting(fast_end) else b""
-        if round == 0:
-            scene.close(fast_end)
-            settle(scene, attempt)
-        wanted.extend(much[: len(much) - len(rest) - linux.bytes_waiting(slow)])
-        scene.wanted = bytes(wanted)
-        os.write(ring, b"!")
-        wait_until_settled(scene, attempt, lambda: is_full(slow) or not much)
-        if round == 1 and not attempt.is_over:
-            os.write(fast_end, b"too late\n")
-        while not attempt.is_over and (linux.bytes_waiting(slow_end) or rest):
-            if linux.bytes_waiting(slow_end):
-                echo.extend(os.read(slow_end, rng.randint(20_000, 60_000)))
-            wait_until_settled(scene, attempt, lambda: True)
-            if rest and not is_full(slow_end):
-                rest = rest[os.write(slow_end, rest[:65_536]) :]
-        while linux.bytes_waiting(slow_end):
-            echo.extend(os.read(slow_end, 65_536))
-        scene.received += echo
+        def settle():
+            wait_until_settled(scene, attempt, lambda: is_empty(talk, flood))
+
+        def send(end, data):
+            settle()
+            if not attempt.is_over:
+                os.write(end, data)
+            settle()
+
+        def receive(end):
+            while linux.bytes_waiting(end):
+                scene.received += os.read(end, 65_536)
+
+        send(flood_end, endless)
+        for piece in pieces:
+            send(talk_end, piece)
+            receive(talk_end)
+        if round == 1:
+            send(talk_end, b"ne\n")  # nobody reads the answer
+        scene.close(talk_end)
+        if round == 2:
+            send(flood_end, b"\n")
+            receive(flood_end)
+        for _ in range(8):
+            send(flood_end, endless)
+        settle()
+        scene.close(flood_end)
 
     return Scene(
-        {
-            "a": a,
-            "b": b,
-            "stop": stop,
-            "a's caller": a_end,
-            "b's caller": b_end,
-            "ring": ring,
-        },
-        (a, b, stop),
-        bytes(wanted),
+        {"a": a, "b": b, "a's caller": a_end, "b's caller": b_end},
+        (a, b),
+        wanted,
         part,
         "callers",
         is_received=True,
@@ -137,86 +123,58 @@ def told_to_stop(rng, round):
     )
 
 
-def what_was_taken_late(round):
-    """Advise who goes on reading when stop is readable, or leaves and owes something."""
-    events = [(call, stream.name) for call in round.own for stream, _ in call.events]
-    told = next((call.index for call, name in events if name == "stop"), None)
-    if told is None:
-        return ""
-    late = sum(call.bytes_moved for call in round.own if call.name in READS and call.index > told)
-    if late > 1:
-        return (
-            f"After stop was readable your function took {late:,} bytes more from its callers: "
-            "one that stops takes nothing more, and owes less"
-        )
-    return ""
-
-
-def echo_until(a, b, stop):
-    rests, is_stopping = {a: b"", b: b""}, False
+def whole_lines(a, b):
+    half = {a: b"", b: b""}
     with select.epoll() as ep:
-        for fd in (a, b, stop):
+        for fd in half:
             ep.register(fd, select.EPOLLIN)
-        while not is_stopping or any(rests.values()):
+        while half:
             for fd, _ in ep.poll():
-                if fd == stop:
-                    is_stopping = True
-                    ep.unregister(stop)
-                    for caller in rests:
-                        if not rests[caller]:
-                            ep.unregister(caller)
-                    continue
-                if is_stopping and not rests[fd]:
-                    continue
-                rest = rests[fd] or os.read(fd, 65_536)
-                if not rest:
-                    ep.unregister(fd)
-                    del rests[fd]
-                    continue
                 try:
-                    rests[fd] = rest[os.write(fd, rest) :]
-                except BlockingIOError:
-                    rests[fd] = rest
-                if is_stopping and not rests[fd]:
+                    data = os.read(fd, 65_536)
+                    whole, newline, half[fd] = (half[fd] + data).rpartition(b"\n")
+                    if newline:
+                        os.write(fd, whole + newline)
+                except OSError:
+                    data = b""
+                if not data or len(half[fd]) > 50_000:
                     ep.unregister(fd)
-                else:
-                    ep.modify(fd, select.EPOLLOUT if rests[fd] else select.EPOLLIN)
+                    del half[fd]
 
 
 TASKS = (
     Task(
-        id="stop-and-drain",
-        title="Stop, but finish the sentence",
+        id="whole-lines",
+        title="Whole lines, and no line without an end",
         text=(
-            "Complete echo_until(a, b, stop): the server of echo-two, which can be told to "
-            "stop. When there is something to read from stop, a pipe, take nothing more from a "
-            "and b, send back what you have taken already, and return; at once if nothing is "
-            "owed. One caller is slow, so that may take a while. Hold at most 262,144 bytes "
-            "for each. Close none of the three."
+            "Complete whole_lines(a, b): a and b are your ends of two connections, as file "
+            "descriptors; they do not block, and os.read and os.write work with them. Send back each line "
+            "as soon as it is complete; half a line waits for its other half. Let go of a caller "
+            "who has left, whose connection was reset, or whose line is longer than 50,000 bytes: "
+            "unregister it, and do not close it. Return when both are gone. The callers read what you send, "
+            "so one write is enough."
         ),
-        stub="def echo_until(a, b, stop):\n"
-        '    """Echo to a and b; when stop is readable, send what is owed and return."""\n    ...\n',
+        stub="def whole_lines(a, b):\n"
+        '    """Send back whole lines to a and b, until both are gone."""\n    ...\n',
         wanted=(
-            "every byte back that was taken before the stop, none taken after it, nobody made "
-            "to wait for the slow one, and no call that asks in vain"
+            "every complete line back at its caller at once, at most 150,000 bytes held of a "
+            "caller, and no error and no endless line of one caller that the other would notice"
         ),
         hint=(
-            "stop stays readable, and so does a caller from whom you read no more: what does a "
-            "level-triggered poll say about them, again and again? And what are you still "
-            "waiting for?"
+            "What you read may hold several lines, or end in the middle of one. What do you keep of it, "
+            "and for whom? And which of your calls can raise an error?"
         ),
         further_hint=(
-            "When stop is reported, unregister it, and unregister each caller to whom nothing "
-            "is owed. The others are registered for EPOLLOUT only. Loop until nothing is owed "
-            "to anybody."
+            "Keep what is not complete in a dictionary, one for each caller. rpartition(b'\\n') splits what "
+            "you have into whole lines, the newline, and the rest. Put try around the read and the "
+            "write of one caller; an OSError is the end of this caller only."
         ),
         tried=(
-            "two socketpairs, told to stop while up to 262,144 bytes were owed to a caller who "
-            "read late, and while nothing was owed"
+            "two socketpairs: one caller whose lines came in pieces, and who left in the middle of "
+            "one, or by a reset; and one who sent 400,000 bytes without a newline"
         ),
-        set_up=told_to_stop,
-        solution=echo_until,
         needs_epoll=True,
-        advice=what_was_taken_late,
+        set_up=lines_without_an_end,
+        solution=whole_lines,
     ),
 )

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from ..analysis.story import count, spell
 from ..log import Log
-from ..masks import names
+from ..masks import ET, names
 from ..sandbox import MORE_MEMORY, MOST_OUTPUT
 from ..syscalls import READS, WRITES
 from .task import Task
@@ -316,6 +316,22 @@ def waits_at_an_epoll(round):
     return None
 
 
+def waits_for_edges(round):
+    """Registers its streams edge-triggered, where that is the lesson."""
+    for call in round.own if round.task.needs_edges else ():
+        if call.name not in ("epoll.register", "epoll.modify") or call.error:
+            continue
+        mask = call.arguments[1] if len(call.arguments) > 1 else 0
+        if call.stream and call.stream.name != "stop" and not mask & ET:
+            return Finding(
+                "wrong",
+                f"your function registered {call.stream.name} without EPOLLET, so level-triggered: "
+                "this exercise is about edges",
+                call.index,
+            )
+    return None
+
+
 def delivers(round):
     """Returns, or writes, every byte that was wanted, in order."""
     wanted, found = round.wanted, round.found
@@ -408,19 +424,24 @@ def never_asks_in_vain(round):
 def first_in_vain(round):
     """List the first calls in a row that moved nothing and did not sleep, if they are too many;
     else nothing.
+
+    An event of an edge-triggered entry is news, unless a modify has asked for it.
     """
-    run = []
+    run, has_asked = [], False
     for call in round.own:
+        has_asked = has_asked or call.name == "epoll.modify"
         if (
             call.bytes_moved
             or call.asleep
             or (call.name == "epoll.poll" and call.may_sleep and not call.events)
+            or (round.task.needs_edges and call.events and not has_asked)
         ):
             run = []
         elif call.name in READS or call.name in WRITES or call.name == "epoll.poll":
             run.append(call)
             if len(run) > MOST_IN_VAIN:
                 return run
+        has_asked = has_asked and call.name != "epoll.poll"
     return []
 
 
@@ -484,6 +505,7 @@ RULES = (
     returns_its_type,
     takes_nothing,
     waits_at_an_epoll,
+    waits_for_edges,
     returns_the_answer,
     waits,
     delivers,

@@ -36,14 +36,20 @@ LOOK_S = 0.01
 
 
 class Attempt(Watched):
-    """The learner's function, in a thread called ``you``."""
+    """The learner's function, in a thread called ``you``.
+
+    `meanwhile` is called before each of its calls: a counterpart that is to act just as fast sets
+    it.
+    """
 
     def __init__(self, function, arguments):
         super().__init__("you", function, arguments)
+        self.meanwhile = lambda: None
 
     def before_call(self):
         if self.calls > MOST_CALLS:
             raise Enough
+        self.meanwhile()
 
     def describe(self, value) -> dict:
         """Tell what was returned in a way that can be written to a file."""

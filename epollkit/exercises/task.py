@@ -30,8 +30,9 @@ class Task:
     opens the streams of a round, counted from 0, and returns its `Scene`.  `solution` is a
     function, or the letters of `steps` in order.  `returns`: which types an attempt may return;
     none of them if what it returns is not looked at.  `needs_epoll`: it is to sleep in the poll of
-    an epoll, and in one thread.  `advice` takes a `rules.Round` and returns a sentence for a
-    mistake that the round shows, or an empty one.  `is_stretch`: a harder one, outside the minutes.
+    an epoll, and in one thread; `needs_edges`: and all but a stream called stop are to be
+    registered edge-triggered.  `advice` takes a `rules.Round` and returns a sentence for a mistake
+    that the round shows, or an empty one.  `is_stretch`: a harder one, outside the minutes.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Task:
     tried: str
     returns: tuple = ()
     needs_epoll: bool = False
+    needs_edges: bool = False
     advice: Callable = lambda round: ""
     is_stretch: bool = False
     steps: dict = field(default_factory=dict)

@@ -10,6 +10,7 @@ from . import (
     create,
     destroy,
     kernel_buffers,
+    level_and_edge,
     loop,
     modify,
     poll,
@@ -32,6 +33,7 @@ NOTEBOOKS = {
     "08-step-6-loop": loop,
     "08b-what-a-real-one-needs": real_server,
     "09-step-7-destroy": destroy,
+    "10-level-and-edge": level_and_edge,
 }
 QUESTIONS = {question.id: question for asked in NOTEBOOKS.values() for question in asked.QUESTIONS}
 TASKS = {task.id: task for asked in NOTEBOOKS.values() for task in asked.TASKS}

@@ -170,8 +170,8 @@ class Log(Sequence):
         #: what tells of something that no call shows, as (kind, index of the stream or None,
         #: details).  *closed unseen*: by C code, or when its object was dropped.  *tcp count*: what
         #: the kernel counted, ``sent`` and ``received``, since the connection was there.  *forked*:
-        #: a child shares ``epolls``.  *bound before*: ``module`` holds ``call`` as ``attribute``.
-        #: *event loop in C*: of ``library``.
+        #: a child shares ``epolls``.  *file object*: one was made of its number.  *bound before*:
+        #: ``module`` holds ``call`` as ``attribute``.  *event loop in C*: of ``library``.
         self.evidence = []
         self.remarks, self.awake_at_the_end = [], set()
         self.is_complete = False

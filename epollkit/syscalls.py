@@ -495,6 +495,13 @@ def follow_open(descriptors, index, args, result, error, frame):
     return None if error else descriptors.opened(result, frame, args[1])
 
 
+def follow_file(descriptors, index, args, result, error, frame):
+    """Remember that a file object reads a number, in C, and more than it is asked for."""
+    index = descriptors.by_number.get(args[0])
+    if index is not None:
+        descriptors.evidence.append(("file object", index, {}))
+
+
 def follow_eventfd(descriptors, index, args, result, error, frame):
     if error:
         return None
@@ -719,6 +726,7 @@ ROWS = [
         parameters={"path": None, "flags": 0, "mode": 0o777},
         **MAKING,
     ),
+    of_os("fdopen", follow=follow_file, silent=True),
     of_os(
         "eventfd",
         keep=lambda args: Several(args[1:]),

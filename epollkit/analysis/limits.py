@@ -7,9 +7,10 @@ Facts
   bound to the original elsewhere.
 * What such a call has moved shows where the kernel counts: in what waits in a buffer, and in the
   bytes that a TCP connection has carried.
-* A reset destroys what was on its way or waited.  So does the close of a TCP end that has not read
-  all.  A file object reads more than it was asked for,
-  and keeps the rest.
+* A reset destroys what was on its way or waited.  The close of a TCP end that has not read all is
+  one.
+* A file object on a number, as ``os.fdopen`` makes it, reads in C, more than it was asked for, and
+  keeps the rest.  That of ``socket.makefile`` reads by ``recv_into``, which is recorded.
 
 What we do about them
 ---------------------
@@ -20,10 +21,12 @@ a unix connection or an eventfd that were moved unseen and not moved back before
 asked; bytes of a TCP connection moved unseen at all; streams closed unseen, or still held by
 another process; streams whose contents are no level (datagrams, terminals, TLS); a fork that shares
 an epoll; names bound before the block in modules that are imported; event loops in C that are
-imported.
+imported.  Bytes that went elsewhere from a stream of which ``os.fdopen`` made a file object in the
+block are said to be in its buffer.
 
 **Not decidable**: traffic from outside that balances, on a pipe, unix connection or terminal;
-which of two processes with the same end moved something; calls through a default value, a closure
+which of two processes with the same end moved something, or whether a file object did that was made
+before the block, or by ``open``; calls through a default value, a closure
 or an attribute of a class that was bound before the block; which of two entries under one number an
 event spoke of, where both can have reported it (then that is said).
 """

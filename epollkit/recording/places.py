@@ -218,8 +218,10 @@ class Places:
 
     def _originals(self):
         for owner, attribute, before, _ in self.taken:
-            if isinstance(owner, type(sys)) and before is not _MISSING:
-                yield f"{owner.__name__}.{attribute}", before
+            name = f"{getattr(owner, '__name__', '')}.{attribute}"
+            is_silent = name in CALLS and CALLS[name].silent
+            if isinstance(owner, ModuleType) and before is not _MISSING and not is_silent:
+                yield name, before
 
 
 def _set(owner, attribute, value):

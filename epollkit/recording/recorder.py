@@ -24,6 +24,7 @@ list of its thread's own: no lock is held, and no call moves to another thread. 
 """
 
 import _socket
+import functools
 import os
 import platform
 import select
@@ -403,6 +404,7 @@ def _raise(error):
 def silent_stand_in(row, original):
     """Return what makes the same call and remembers what it says, without a place in the log."""
 
+    @functools.wraps(original)
     def stand_in(*args, **kwargs):
         result = original(*args, **kwargs)
         session = _session

@@ -756,3 +756,24 @@ def test_a_gate_is_passed_before_each_call_and_may_refuse_it():
         "os.close",
     ]
     assert len(passed) == len(log) + 1
+
+
+def test_a_file_object_takes_more_than_it_is_asked_for():
+    with epollkit.record() as log:
+        r, w = os.pipe()
+        with os.fdopen(r, "rb") as lines:
+            os.write(w, b"one\ntwo\n")
+            assert lines.readline() == b"one\n"
+            os.close(w)
+    assert log.limits()[-1] == (
+        "w → r: 8 bytes went elsewhere (into the buffer of the file object that reads r)."
+    )
+
+
+def test_a_file_object_of_a_socket_reads_by_recorded_calls():
+    with epollkit.record() as log:
+        a, b = socket.socketpair()
+        with a, b, b.makefile("rb") as lines:
+            a.send(b"one\ntwo\n")
+            assert lines.readline() == b"one\n"
+    assert log.limits() == [] and log.calls(name="socket.recv_into")[0].bytes_moved == 8

@@ -153,7 +153,11 @@ class Causes:
                     return False
                 before |= mask
             if not before & mask:  # not asked for, when the poll started
-                return any(start < ended and (now or 0) & mask for start, _, now in history[at:])
+                if any(start < ended and (now or 0) & mask for start, _, now in history[at:]):
+                    return True
+                if every is all:
+                    return False
+                # else it was armed before: by a change that overlapped the report that disarms it
         rules = {
             masks.IN: lambda: (
                 self.readable_later(stream, began, ended)

@@ -175,6 +175,20 @@ def test_a_one_shot_entry_armed_later(rows):
     assert told(rows)[3:] == ["poll", "modify", "back poll"]
 
 
+def test_a_one_shot_entry_armed_while_a_poll_still_reports_it(rows):
+    """Whether the report or the change came first nobody knows; what a later poll says, tells."""
+    r, w = rows.pipe()
+    ep = rows.epoll()
+    rows.register(1, 2, ep, r, IN | ONESHOT)
+    rows.write(3, 4, w, 1)
+    rows.poll(5, 30, ep, (r, IN))
+    rows.register(20, 21, ep, r, IN | ONESHOT, name="modify", thread="B")
+    rows.read(22, 23, r, 1, thread="B")
+    rows.poll(40, 70, ep, (r, IN))
+    rows.write(50, 60, w, 1, thread="B")
+    assert told(rows)[-3:] == ["poll", "write", "back poll"]
+
+
 def test_the_end_that_a_read_met_came_later(rows):
     r, w = rows.pipe()
     rows.read(10, 40, r, 0)

@@ -355,15 +355,17 @@ def numbers() -> list[int]:
     return sorted(map(int, os.listdir("/proc/self/fd")))
 
 
-def other_ends() -> dict[int, int]:
+def other_ends(texts=None) -> dict[int, int]:
     """Find both ends of each channel that has both in this process, number → number.
 
-    *Source:* unix(7), getpeername(2).
+    *texts*, a dict, is given the text of each number.  *Source:* unix(7), getpeername(2).
     """
     ends, others, peers = {}, {}, None
     for number in numbers():
         try:
             who = identity(number)
+            if texts is not None:
+                texts[number] = who.text
             if who.kind == "pipe" and who.readable != who.writable:
                 own, other = (who.text, who.readable), (who.text, who.writable)
             elif who.kind == "tcp":

@@ -183,7 +183,7 @@ class Descriptors:
         new.internal = frame is not None and kind in ("pipe", "socketpair", "eventfd") and not chain
         for key, value in known.items():
             setattr(new, key, value)
-        new.text = linux.text(number)
+        new.text = new.text or linux.text(number)
         self.all[new.index] = new
         self.by_number[number] = new.index
         self.same.setdefault(new.description, []).append(new.index)
@@ -333,11 +333,13 @@ class Descriptors:
             entry.number for entry in adopted.start_list if linux.inode(entry.number) == entry.inode
         ]
         for here in (number, *watched):
-            there = self.other_end(here)
-            for each in (here, there):
-                if each is not None and each not in self.by_number:
-                    self._adopt(each, frame)
-            end, other = self.all[self.by_number[here]], self.by_number.get(there)
+            if here not in self.by_number:
+                self._adopt(here, frame)
+            end = self.all[self.by_number[here]]
+            there = self.other_end(here, end.text)
+            if there is not None and there not in self.by_number:
+                self._adopt(there, frame)
+            other = self.by_number.get(there)
             if other is not None:
                 self.join(end, self.all[other])
                 for reader, writer in ((end, self.all[other]), (self.all[other], end)):
@@ -347,19 +349,20 @@ class Descriptors:
                 self.connected(end)
         return adopted
 
-    def other_end(self, number):
-        """Find the number in this process that is the other end of *number*; None if there is none.
+    def other_end(self, number, text):
+        """Find the number in this process that is the other end of *number*, which stands for
+        *text*; None if there is none.
 
         All are looked up together, and again when a number has come to stand for something else.
         """
-        text = linux.text(number)
         known, there = self._ends.get(number, ("", None))
         if known != text or (there is not None and self._ends[there][0] != linux.text(there)):
+            texts = {}
             try:
-                ends = linux.other_ends()
+                ends = linux.other_ends(texts)
             except OSError:  # no number is free to ask with
                 ends = {}
-            self._ends = {each: (linux.text(each), ends.get(each)) for each in linux.numbers()}
+            self._ends = {each: (texts[each], ends.get(each)) for each in texts}
             there = self._ends.get(number, ("", None))[1]
         return there
 
@@ -387,6 +390,7 @@ class Descriptors:
             address=address,
             given_name=name,
             opened_ns=None,
+            text=identity.text,
             readable=identity.readable,
             writable=identity.writable,
             timeout=0.0 if identity.nonblocking else None,
@@ -479,29 +483,28 @@ class Descriptors:
                 writable = not is_writing or bool(
                     linux.readiness(writer.number, select.POLLOUT) & select.POLLOUT
                 )
-                waiting, on_the_way = linux.bytes_waiting(asked.number), 0
                 if asked.kind == "tcp" and writer is not None:
-                    unsent = linux.bytes_unsent(writer.number)
-                    on_the_way = linux.bytes_unacknowledged(writer.number) - unsent
-                    waiting = linux.bytes_waiting(asked.number) + unsent
+                    waiting = _waiting_at_rest(asked.number, writer.number)
+                else:
+                    waiting = linux.bytes_waiting(asked.number)
             except OSError:
                 return
-            if not on_the_way:
+            if waiting is not None:
                 self.notes.append((asked.index, since, self.clock(), waiting, writable))
                 return
             if patient:
                 time.sleep(0.003)
 
-    def ask_around(self, descriptor, patient=False):
+    def ask_around(self, descriptor):
         """Ask about both directions of a stream: what waits for it, and what it wrote and nobody
         has read.
         """
         other = self.alive(descriptor.other_end)
         is_eventfd = descriptor.kind == "eventfd"
         if descriptor.readable:
-            self.ask(descriptor, descriptor if is_eventfd else other, patient)
+            self.ask(descriptor, descriptor if is_eventfd else other)
         if descriptor.writable and not is_eventfd:
-            self.ask(other, descriptor, patient)
+            self.ask(other, descriptor)
 
     def count(self, descriptor):
         """Keep the kernel's own count of a TCP connection: it includes what no call here moved."""
@@ -515,18 +518,38 @@ class Descriptors:
 
     def ask_all(self):
         """Take the last look, at the end of the block, at every stream that is open."""
+        still_open = {}
         for descriptor in [self.all[index] for index in list(self.by_number.values())]:
             if linux.text(descriptor.number) != descriptor.text:
                 self.lost(descriptor.number)
             elif descriptor.kind not in _NOT_LOOKED_AT:
-                self.check(descriptor)
-                self.ask_around(descriptor, patient=True)
-                self.count(descriptor)
+                still_open[descriptor.description] = descriptor
+        for descriptor in still_open.values():
+            other = still_open.get(descriptor.other_end)
+            if descriptor.kind == "eventfd":
+                other = descriptor
+            self.check(descriptor)
+            if descriptor.readable:
+                self.ask(descriptor, other, patient=True)
+            elif other is None:
+                self.ask(None, descriptor, patient=True)
+            self.count(descriptor)
 
     def forked(self):
         """Note that a child has been forked, which shares what is open."""
         epolls = [index for index in self.by_number.values() if self.all[index].kind == "epoll"]
         self.evidence.append(("forked", None, {"epolls": sorted(epolls)}))
+
+
+def _waiting_at_rest(reader, writer):
+    """Count what waits in a TCP connection, at either end; None while bytes are on their way."""
+
+    def look():
+        counts = linux.bytes_unsent(writer), linux.bytes_unacknowledged(writer)
+        return linux.bytes_waiting(reader), *counts
+
+    waiting, unsent, unacknowledged = seen = look()
+    return waiting + unsent if unsent == unacknowledged and seen == look() else None
 
 
 def _address(address):

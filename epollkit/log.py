@@ -16,7 +16,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from . import saved
 from .syscalls import CALLS, NOTHING_MOVED, STILL_IN_CALL
 
 #: The columns of a log and how each is stored: an array's type code, or "" for a list of objects.
@@ -190,7 +189,9 @@ class Log(Sequence):
         return self._call(index % len(self))
 
     def __eq__(self, other):
-        return isinstance(other, Log) and list(saved.lines(self)) == list(saved.lines(other))
+        from .saved import lines
+
+        return isinstance(other, Log) and list(lines(self)) == list(lines(other))
 
     __hash__ = None
 
@@ -499,7 +500,9 @@ class Log(Sequence):
 
         Returns the path.  Raises ValueError inside the block.
         """
-        return saved.write(self, Path(path))
+        from .saved import write
+
+        return write(self, Path(path))
 
     @classmethod
     def load(cls, path) -> "Log":
@@ -508,8 +511,10 @@ class Log(Sequence):
         Raises ValueError, and says what was found instead, if the file is no log, is of another
         version, or was cut off.
         """
+        from .saved import read
+
         log = cls()
-        columns = saved.read(log, Path(path), {"thread": Thread, "line": Line, "object": Stream})
+        columns = read(log, Path(path), {"thread": Thread, "line": Line, "object": Stream})
         for name, code in COLUMNS.items():
             log._columns[name] = array(code, columns[name]) if code else columns[name]
         log.is_complete = True

@@ -251,7 +251,7 @@ TASKS = (
         stub='def read_all(fd):\n    """Return all bytes that come from fd, until its end; fd does not block."""\n    ...\n',
         wanted="every byte of the stream, in order, and no call that asks in vain",
         hint=(
-            "When the last bytes and the goodbye come together, which mask do you get, on a "
+            "When the last bytes and the close come together, which mask do you get, on a "
             "pipe and on a socket? Which call tells you the same thing on both?"
         ),
         further_hint=(
@@ -271,9 +271,8 @@ TASKS = (
         id="find-the-bug",
         title="Two bugs, one handler",
         text=(
-            "count_each(fds) is to return how many bytes came from each of fds, pipes and "
-            "sockets that do not block, until its end; to be broken off (ECONNRESET) is an "
-            "end, too. It works as long as a stream is empty when it closes. Otherwise it "
+            "count_each(fds) should return how many bytes came from each of fds, pipes and "
+            "sockets that do not block, until its end; a reset (ECONNRESET) is an end, too. It works as long as a stream is empty when it closes. Otherwise it "
             "loses bytes, or spins: find out why, and mend it."
         ),
         stub="""def count_each(fds):

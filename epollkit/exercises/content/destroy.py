@@ -24,7 +24,7 @@ def why_owners(outcome):
     if outcome == "EBADF":
         return (
             "alias still held the number, and closed what the number referred to by then: the pipe. In "
-            "the picture, the lane of the pipe ends there."
+            "the picture, the row of the pipe ends there."
         )
     return "The number that was closed was another one."
 

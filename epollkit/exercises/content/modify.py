@@ -184,7 +184,7 @@ TASKS = (
         id="in-order",
         title="Put these steps in order",
         text="A small server takes one request from s, a socket that does not block, sends an answer that is longer than "
-        "what fits, waits until the other end leaves, and tidies up. Here are its steps, in alphabetical disorder; it "
+        "what fits, waits until the other end leaves, and tidies up. Here are its steps, in no useful order; it "
         "begins with ep = select.epoll(). Give check() the letters in the right order, as a list.\n"
         + "\n".join(f"    {letter}  {line}" for letter, line in STEPS.items()),
         stub='order = []  # for example ["A", "B", "C", "D", "E", "F", "G", "H"]\n',
@@ -194,7 +194,7 @@ TASKS = (
         ),
         hint=(
             "Go through it as the kernel does: before each poll, ask what s is registered for, "
-            "and whether that is the case already."
+            "and whether that holds already."
         ),
         further_hint=(
             "EPOLLIN before you wait for the request; EPOLLOUT only while there is an answer "

@@ -179,12 +179,12 @@ TASKS = (
             "asks in vain"
         ),
         hint=(
-            "One call sleeps at all of them, and takes a bound. In which unit? And what does "
+            "One call sleeps at all of them, and takes an upper limit. In which unit? And what does "
             "it return when time is up?"
         ),
         further_hint=(
             "Register all of them with one epoll. poll(timeout) takes seconds, and returns a "
-            "list of (fd, mask): an empty one when time is up: look before you take its first."
+            "list of (fd, mask): an empty one when time is up, so look before you take its first item."
         ),
         tried="three to five pipes: one to which a byte came late, none that got one, and one that "
         "held a byte from the beginning",

@@ -158,7 +158,7 @@ TASKS = (
         '    """Send back whole lines to a and b, until both are gone."""\n    ...\n',
         wanted=(
             "every complete line back at its caller at once, at most 150,000 bytes held of a "
-            "caller, and no error and no endless line of one caller that the other would notice"
+            "caller, and neither an error nor an endless line of one caller that harms the other"
         ),
         hint=(
             "What you read may hold several lines, or end in the middle of one. What do you keep of it, "

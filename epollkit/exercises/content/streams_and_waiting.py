@@ -103,7 +103,7 @@ TASKS = (
             "return at the end?"
         ),
         further_hint=(
-            "Read in a loop, and collect the pieces. A short piece is no end. The end is a "
+            "Read in a loop, and collect the pieces. A short piece is not the end. The end is a "
             "read that returns b'': then leave the loop."
         ),
         tried=(

@@ -47,12 +47,12 @@ OTHER_KERNEL = (
 class Missing(Exception):
     """Something the course cannot do without is missing:
 
-    *found* says what was seen, *mend* what to type.
+    *seen* says what is there instead, *mend* what to type.
     """
 
-    def __init__(self, found, mend):
-        super().__init__(found)
-        self.found, self.mend = found, mend
+    def __init__(self, seen, mend):
+        super().__init__(seen)
+        self.seen, self.mend = seen, mend
 
 
 class Lacking(Missing):
@@ -291,14 +291,11 @@ def look():
         try:
             return what, None, trial(*arguments)
         except Missing as missing:
-            return what, missing, missing.found
+            return what, missing, missing.seen
         except Exception as error:  # what nobody foresaw is still a line, and not a traceback
-            found = f"could not be tried: {type(error).__name__}: {error}"
-            return (
-                what,
-                Missing(found, WHERE if platform.system() != "Linux" else OTHER_KERNEL),
-                found,
-            )
+            seen = f"could not be tried: {type(error).__name__}: {error}"
+            mend = WHERE if platform.system() != "Linux" else OTHER_KERNEL
+            return what, Missing(seen, mend), seen
 
     system = tried("operating system", operating_system)
     yield system
@@ -335,13 +332,13 @@ def main(arguments=None):
     )
     options = parser.parse_args(arguments)
     must = may = 0
-    for what, missing, found in look():
+    for what, missing, seen in look():
         optional = isinstance(missing, Lacking)
         must += missing is not None and not optional
         may += optional
         if missing is not None or not options.brief:
             word = "ok" if missing is None else "better" if optional else "MEND"
-            print(f"{word:6}  {what:16}  {found}")
+            print(f"{word:6}  {what:16}  {seen}")
         if missing is not None:
             print(f"{'':6}  {'':16}  -> {missing.mend}")
     if must:

@@ -27,10 +27,10 @@ def packages(*extras) -> dict[str, str]:
     """
     from importlib import metadata
 
-    found = [REQUIREMENT.match(text) for text in metadata.requires("epollkit") or []]
+    requirements = [REQUIREMENT.match(text) for text in metadata.requires("epollkit") or []]
     return {
         requirement["name"]: requirement["least"] or "0"
-        for requirement in found
+        for requirement in requirements
         if requirement and requirement["extra"] in extras
     }
 

@@ -306,8 +306,8 @@ TCP_STATE, TCP_BYTES_RECEIVED, TCP_NOT_SENT, TCP_BYTES_SENT, TCP_BYTES_RETRANS =
     200,
     208,
 )
-#: States in which the other end's FIN has arrived: CLOSE_WAIT, LAST_ACK, CLOSING, TIME_WAIT; in CLOSE
-#: it may have, and one byte more or less does not count.
+#: States in which the other end's FIN has arrived: CLOSE_WAIT, LAST_ACK, CLOSING, TIME_WAIT; in
+#: CLOSE it may have, and one byte more or less does not count.
 TCP_FIN_CAME = {8, 9, 11, 6, 7}
 
 
@@ -520,8 +520,9 @@ def wait_until_asleep(thread, stream, timeout_s=10.0):
     while not (asleep := is_asleep(thread, stream)):
         if asleep is None:
             raise RuntimeError(
-                "this kernel does not show in which call a thread sleeps (/proc/self/task/TID/syscall); "
-                "run the course on a Linux that does: README.md names some"
+                "this kernel does not show in which call a thread sleeps "
+                "(/proc/self/task/TID/syscall); run the course on a Linux that does: README.md "
+                "names some"
             )
         if time.monotonic() > deadline:
             raise TimeoutError(

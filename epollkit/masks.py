@@ -64,7 +64,8 @@ def names(mask: int) -> str:
         raise TypeError(f"an event mask is an int, got {mask!r}; pass for instance select.EPOLLIN")
     if not 0 <= mask <= 0xFFFFFFFF:
         raise ValueError(
-            f"an event mask lies between 0 and 0xFFFFFFFF, got {mask}; pass for instance select.EPOLLIN"
+            f"an event mask lies between 0 and 0xFFFFFFFF, got {mask}; "
+            "pass for instance select.EPOLLIN"
         )
     spelled = [name for name, bit in FLAGS.items() if mask & bit]
     if rest := mask & ~sum(FLAGS.values()):

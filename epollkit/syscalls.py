@@ -108,6 +108,8 @@ class Syscall:
     follow: Callable | None = None
     #: does *follow* look only at the data that came, and not at what is open?
     follows_data: bool = False
+    #: does *follow* look at a call that failed as well?
+    follows_errors: bool = False
 
     # what it does
     reads: bool = False
@@ -180,7 +182,9 @@ class Syscall:
 
     @property
     def sends_all(self) -> bool:
-        """Tell whether it goes on until all is written: if it fails, nobody knows how far it got."""
+        """Tell whether it goes on until all is written: how far it got before it failed, nobody
+        knows.
+        """
         return self.amount == "argument" and self.flags is not None
 
     @property
@@ -415,21 +419,17 @@ def all_polled(descriptors, args, frame):
 
 def follow_into(descriptors, index, args, result, error, frame):
     """Keep what was read into a buffer, or into several."""
-    if error:
-        return None
     amount = result[0] if isinstance(result, tuple) else result
     return heads(args[1] if isinstance(args[1], (list, tuple)) else [args[1]], amount)
 
 
 def follow_from(descriptors, index, args, result, error, frame):
     """Keep the data of a result that has more to say."""
-    return None if error else head(result[0])
+    return head(result[0])
 
 
 def follow_message(descriptors, index, args, result, error, frame):
     """Keep the data, and take in what file descriptors came with it."""
-    if error:
-        return None
     descriptors.received(result[1], frame)
     return (
         head(result[0])
@@ -444,8 +444,6 @@ def follow_sendall(descriptors, index, args, result, error, frame):
 
 
 def follow_pipe(descriptors, index, args, result, error, frame):
-    if error:
-        return None
     timeout = 0.0 if args and args[0] & O_NONBLOCK else None
     ends = [
         descriptors.open(
@@ -465,8 +463,6 @@ def follow_pipe(descriptors, index, args, result, error, frame):
 
 
 def follow_pair(descriptors, index, args, result, error, frame):
-    if error:
-        return None
     kind = linux.socket_kind(result[0])
     kind = "socketpair" if kind == "unix" else kind
     ends = [
@@ -480,8 +476,6 @@ def follow_pair(descriptors, index, args, result, error, frame):
 
 
 def follow_terminal(descriptors, index, args, result, error, frame):
-    if error:
-        return None
     ends = [
         descriptors.open("pty", number, frame, place, role=role)
         for place, (number, role) in enumerate(zip(result, ("master", "slave"), strict=True))
@@ -492,7 +486,7 @@ def follow_terminal(descriptors, index, args, result, error, frame):
 
 def follow_open(descriptors, index, args, result, error, frame):
     """Take in what was opened by its path, if it is a stream: a FIFO or a terminal."""
-    return None if error else descriptors.opened(result, frame, args[1])
+    return descriptors.opened(result, frame, args[1])
 
 
 def follow_file(descriptors, index, args, result, error, frame):
@@ -503,22 +497,20 @@ def follow_file(descriptors, index, args, result, error, frame):
 
 
 def follow_eventfd(descriptors, index, args, result, error, frame):
-    if error:
-        return None
     timeout = 0.0 if len(args) > 1 and args[1] & EFD_NONBLOCK else None
     return (descriptors.open("eventfd", result, frame, start_level=args[0], timeout=timeout).index,)
 
 
 def follow_timerfd(descriptors, index, args, result, error, frame):
-    return None if error else (descriptors.open("timerfd", result, frame).index,)
+    return (descriptors.open("timerfd", result, frame).index,)
 
 
 def follow_pidfd(descriptors, index, args, result, error, frame):
-    return None if error else (descriptors.open("pidfd", result, frame).index,)
+    return (descriptors.open("pidfd", result, frame).index,)
 
 
 def follow_dup(descriptors, index, args, result, error, frame):
-    return None if error or index < 0 else (descriptors.again(index, result, frame).index,)
+    return None if index < 0 else (descriptors.again(index, result, frame).index,)
 
 
 def follow_dup2(descriptors, index, args, result, error, frame):
@@ -532,8 +524,6 @@ def follow_dup2(descriptors, index, args, result, error, frame):
 
 
 def follow_socket(descriptors, index, args, result, error, frame):
-    if error:
-        return None
     sock = args[0]
     return (
         descriptors.open(
@@ -547,7 +537,7 @@ def follow_socket(descriptors, index, args, result, error, frame):
 
 
 def follow_accept(descriptors, index, args, result, error, frame):
-    if error or index < 0:
+    if index < 0:
         return None
     listener = descriptors.all[index]
     accepted = descriptors.open(
@@ -570,7 +560,7 @@ def follow_connect(descriptors, index, args, result, error, frame):
 
 
 def follow_listen(descriptors, index, args, result, error, frame):
-    if not error and index >= 0:
+    if index >= 0:
         listener = descriptors.all[index]
         listener.role, listener.address = "listener", args[0].getsockname()
 
@@ -594,25 +584,21 @@ def follow_closerange(descriptors, index, args, result, error, frame):
 
 def follow_select(descriptors, index, args, result, error, frame):
     """Give what is ready as events: pairs of a number and a mask."""
-    return (
-        ()
-        if error
-        else tuple(
-            (number, mask)
-            for streams, mask in zip(result, SELECTED, strict=True)
-            for number in map(descriptors.number_given, streams)
-            if number is not None
-        )
+    return tuple(
+        (number, mask)
+        for streams, mask in zip(result, SELECTED, strict=True)
+        for number in map(descriptors.number_given, streams)
+        if number is not None
     )
 
 
 def follow_poll(descriptors, index, args, result, error, frame):
-    return () if error else tuple(result)
+    return tuple(result)
 
 
 def follow_poll_registration(descriptors, index, args, result, error, frame):
     """Remember what a poll object was asked to watch: poll(2) has no list in the kernel."""
-    number = None if error else descriptors.number_given(args[1])
+    number = descriptors.number_given(args[1])
     if number is not None:
         watched = descriptors.registered_at(args[0])
         mask = args[2] if len(args) > 2 else DEFAULT_MASK
@@ -620,28 +606,27 @@ def follow_poll_registration(descriptors, index, args, result, error, frame):
 
 
 def follow_poll_unregistration(descriptors, index, args, result, error, frame):
-    number = None if error else descriptors.number_given(args[1])
-    descriptors.registered_at(args[0]).pop(number, None)
+    descriptors.registered_at(args[0]).pop(descriptors.number_given(args[1]), None)
 
 
 def follow_detach(descriptors, index, args, result, error, frame):
-    if not error and index >= 0:
+    if index >= 0:
         descriptors.gone[id(args[0])] = index
     return result
 
 
 def follow_blocking(descriptors, index, args, result, error, frame):
-    if not error and index >= 0:
+    if index >= 0:
         timeout = args[0].gettimeout() if not isinstance(args[0], int) else None if args[1] else 0.0
         descriptors.all[index].timeouts.append((descriptors.clock(), timeout))
 
 
 def follow_epoll(descriptors, index, args, result, error, frame):
-    return None if error else (descriptors.open("epoll", args[0].fileno(), frame).index,)
+    return (descriptors.open("epoll", args[0].fileno(), frame).index,)
 
 
 def follow_fromfd(descriptors, index, args, result, error, frame):
-    return None if error or index < 0 else (index,)
+    return None if index < 0 else (index,)
 
 
 def follow_registration(descriptors, index, args, result, error, frame):
@@ -700,7 +685,13 @@ WRITING = {"writes": True, "family": "write"}
 RECEIVING = READING | {"short": "recv", "tells": 1, "flags": 1}
 SENDING = WRITING | {"short": "send", "tells": 1, "flags": 1}
 MAKING = {"makes": True, "subject": "new"}
-CLOSING = {"closes": True, "family": "close", "also": look_before_closing, "follow": follow_close}
+CLOSING = {
+    "closes": True,
+    "family": "close",
+    "also": look_before_closing,
+    "follow": follow_close,
+    "follows_errors": True,
+}
 SETTING = {"sets_blocking": True, "is_setting": True, "follow": follow_blocking}
 CONNECTING = WRITING | {
     "connects": True,
@@ -710,6 +701,7 @@ CONNECTING = WRITING | {
     "tells": 0,
     "keep": keep_rest,
     "follow": follow_connect,
+    "follows_errors": True,
 }
 
 ROWS = [
@@ -775,6 +767,7 @@ ROWS = [
         closes=True,
         family="close",
         follow=follow_closerange,
+        follows_errors=True,
         tells=0,
     ),
     of_os("dup", follow=follow_dup, makes=True),
@@ -783,6 +776,7 @@ ROWS = [
         keep=keep_second,
         also=look_before_replacing,
         follow=follow_dup2,
+        follows_errors=True,
         makes=True,
         replaces=True,
         tells=0,
@@ -842,7 +836,14 @@ ROWS = [
     of_sockets("recvmsg", keep=keep_message_size, follow=follow_message, **RECEIVING),
     of_sockets("recvmsg_into", keep=keep_message_rooms, follow=follow_message, **RECEIVING),
     of_sockets("send", keep=keep_data, **SENDING),
-    of_sockets("sendall", keep=keep_data, follow=follow_sendall, amount="argument", **SENDING),
+    of_sockets(
+        "sendall",
+        keep=keep_data,
+        follow=follow_sendall,
+        follows_errors=True,
+        amount="argument",
+        **SENDING,
+    ),
     of_sockets("sendto", keep=keep_data_to, **SENDING),
     of_sockets("sendmsg", prepare=read_once, keep=keep_message, **SENDING),
     of_sockets("shutdown", keep=keep_rest, shuts_down=True, family="close", short="shut."),
@@ -870,6 +871,7 @@ ROWS = [
         prepare=ask_once,
         keep=lambda args: args[2] if len(args) > 2 else DEFAULT_MASK,
         follow=follow_registration,
+        follows_errors=True,
         registers=True,
         spell=spell_mask,
         short="reg.",
@@ -880,6 +882,7 @@ ROWS = [
         prepare=ask_once,
         keep=lambda args: args[2],
         follow=follow_registration,
+        follows_errors=True,
         registers=True,
         spell=spell_mask,
         short="mod.",
@@ -889,6 +892,7 @@ ROWS = [
         "unregister",
         prepare=ask_once,
         follow=follow_registration,
+        follows_errors=True,
         registers=True,
         unregisters=True,
         tells=0,
@@ -966,4 +970,4 @@ for _row in ROWS:
     enter(_row)
 #: The row of ``select.epoll()`` itself.
 MAKES_EPOLL = CALLS["select.epoll"]
-REFUSED, SENT_NOTHING = EAGAIN, NOTHING_MOVED
+REFUSED = EAGAIN

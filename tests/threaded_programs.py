@@ -6,8 +6,8 @@ they read, write, wait, register, and close what the others use.  Nothing says w
 Whoever sleeps when the others are done is woken by a write of the main thread; in some programs the
 block has ended by then.
 
-`out_of_order` looks at nothing but the calls, their times and their steps: it does not know by which
-rule the steps were chosen.
+`out_of_order` looks at nothing but the calls, their times and their steps: it does not know by
+which rule the steps were chosen.
 """
 
 import errno
@@ -309,7 +309,7 @@ class Judge:
             step = self.last[call]
             if self.columns["errno"][call] == errno.EPIPE and self.is_within[call]:
                 if not (self.is_closed(sink, step) or self.has_ended(source, sink, step)):
-                    yield f"step {step + 1}: {self.log[call].name} met a reader who has not left yet"
+                    yield f"step {step + 1}: {self.log[call].name} met a reader who is still there"
 
     def of_accounts(self):
         axes = (

@@ -210,7 +210,8 @@ class Ink:
             )
         label = plan.place.label
         if plan.is_dense:
-            label += f"   ·   {len(plan.bars):,} calls: each column of pixels shows how much of it they take"
+            label += f"   ·   {len(plan.bars):,} calls: each column of pixels shows how much of it "
+            label += "they take"
         self.text(ROOM / 2, down + 0.28, label, 8, FAINT, ha="center")
         for left, right, text in plan.place.folds:
             self.boxes(

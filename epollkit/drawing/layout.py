@@ -420,7 +420,8 @@ class _Plan:
             if not any(is_full for at, is_full in refused[: bisect_right(refused, (x, True))][-1:]):
                 mark(picture.not_writable, [(None, "not writable", call)], np.array([x]))
         for position, amount, call in flow.elsewhere:
-            words = f"{abs(amount):,}{' B' * (flow.unit == 'bytes')} {'came from' if amount > 0 else 'went'} elsewhere"
+            unit, way = " B" * (flow.unit == "bytes"), "came from" if amount > 0 else "went"
+            words = f"{abs(amount):,}{unit} {way} elsewhere"
             mark(
                 picture.elsewhere,
                 [(position, words, call)],

@@ -91,6 +91,6 @@ def workflow(step=None) -> Workflow:
     """
     if step is not None and step not in range(1, len(STEPS) + 1):
         raise ValueError(
-            f"workflow() got {step!r}; there are the steps 1 to {len(STEPS)}, and None for the whole"
+            f"workflow() got {step!r}; there are the steps 1 to {len(STEPS)}, and None for all"
         )
     return Workflow(step)

@@ -50,7 +50,7 @@ _NOT_LOOKED_AT = ("epoll", "file", "other", "pty", "timerfd", "pidfd")
 
 
 class Descriptor:
-    """A stream or an epoll while it is being recorded; `assemble.freeze` turns it into a `Stream`."""
+    """A stream or an epoll while it is recorded; `assemble.freeze` turns it into a `Stream`."""
 
     def __init__(self, index, kind, number, chain, place):
         self.index, self.kind, self.number, self.chain, self.place = (

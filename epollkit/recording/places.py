@@ -10,10 +10,10 @@ Facts about Python
 
 What we do about them
 ---------------------
-A *place* is an owner and an attribute.  For each place and original there is one stand-in, made once
-and kept for the life of the process, put in when a block begins and taken out when it ends, unless
-somebody has put something else there meanwhile.  Names in the learner's modules that hold an original
-are places, too.  What else holds one, in a package that is installed, is named at the end.
+A *place* is an owner and an attribute.  For each place and original there is one stand-in, made
+once and kept for the life of the process, put in when a block begins and taken out when it ends,
+unless somebody has put something else there meanwhile.  Names in the learner's modules that hold an
+original are places, too.  What else holds one, in a package that is installed, is named at the end.
 
 *Source:* ``Objects/classobject.c``; the documentation of `pickle`, ``object.__reduce__``.
 """
@@ -139,8 +139,8 @@ class Places:
         """Put the stand-in of *row* at its place."""
         is_function = not isinstance(owner, type) or row.attribute == "fromfd"
         there = vars(owner).get(row.attribute, _MISSING)
-        found = getattr(owner, row.attribute) if there is _MISSING else there
-        original = _original_of.get(id(found), found)
+        there = getattr(owner, row.attribute) if there is _MISSING else there
+        original = _original_of.get(id(there), there)
         key = id(owner), row.attribute, id(original)
         if key not in _made:
             call = original if is_function is False else getattr(owner, row.attribute)

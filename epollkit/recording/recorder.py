@@ -86,9 +86,9 @@ def why_not() -> str:
     """Say why nothing can be recorded here, and what to do."""
     if sys.platform == "linux" and "gevent.monkey" in sys.modules:
         return (
-            "record() needs select.epoll, and gevent's monkey.patch_all() has taken it away: gevent "
-            "waits in C, where no call can be seen. Record the program without gevent, or patch with "
-            "patch_all(select=False)."
+            "record() needs select.epoll, and gevent's monkey.patch_all() has taken it away: "
+            "gevent waits in C, where no call can be seen. Record the program without gevent, or "
+            "patch with patch_all(select=False)."
         )
     return (
         f"record() needs Linux: epoll is an interface of the Linux kernel, and this is "
@@ -110,7 +110,7 @@ class Recorder:
         self.threads = []
         #: more than one thread makes calls; then this tells which write each is in, by its index
         self.is_crowded, self.writing = False, {}
-        #: is there something to do before a call: to pass the gate, to ask about other threads' writes?
+        #: is there something to do before a call: to pass the gate, to ask about others' writes?
         self.is_careful = gate is not None
         self.remarks, self.places = [], Places()
 
@@ -296,7 +296,7 @@ class Recorder:
     def failed(self, note, row, index, args, kwargs, error):
         """Note that a call failed, and how."""
         end, known = self.clock(), None
-        if row.follow is not None and not isinstance(error, TypeError):
+        if row.follows_errors and not isinstance(error, TypeError):
             known = self.followed(row, index, args, kwargs, None, error, calling_frame(3))
         message, errno = self.guarded(str, error) or "", getattr(error, "errno", None)
         note((END, end, Failure(type(error).__name__, message, errno or 0, known)))
@@ -476,7 +476,9 @@ def record_call(session, row, original, index, args, kwargs):
 
 
 def pack(events):
-    """Keep events, pairs of two numbers: one pair as one number, for the garbage collector's sake."""
+    """Keep events, pairs of two numbers: one pair as one number, which the garbage collector does
+    not follow.
+    """
     if len(events) != 1:
         return tuple(events)
     number, mask = events[0]

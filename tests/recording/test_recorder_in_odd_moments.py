@@ -54,7 +54,8 @@ def test_the_block_may_end_while_a_thread_receives(receive):
                 a.getsockname()
             is_over.set()
         assert not log.remarks or log.remarks == [
-            "Other threads were still making calls when the block ended; what they did later is not in the log."
+            "Other threads were still making calls when the block ended; what they did later is "
+            "not in the log."
         ]
     a.close()
     b.close()

@@ -27,7 +27,8 @@ import resource, sys, unittest
 import epollkit
 from support import everything_replaced, keeps_the_rules
 
-resource.setrlimit(resource.RLIMIT_NOFILE, (2000, 2000))  # one of test_selectors opens as many as it may
+# one of test_selectors opens as many as it may
+resource.setrlimit(resource.RLIMIT_NOFILE, (2000, 2000))
 tests = unittest.defaultTestLoader.loadTestsFromName(sys.argv[1])
 before = everything_replaced()
 with epollkit.record() as log:
@@ -246,9 +247,11 @@ def test_a_function_taken_out_of_the_block_passes_through_afterwards():
 
 def test_multiprocessing_connections_work_in_the_block():
     program = (
-        "import epollkit\nwith epollkit.record() as log:\n from multiprocessing import Pipe\n a, b = Pipe()\n"
+        "import epollkit\nwith epollkit.record() as log:\n"
+        " from multiprocessing import Pipe\n a, b = Pipe()\n"
         " a.send('x'); assert b.recv() == 'x'\n a.close(); b.close()\n"
-        "a, b = Pipe(); a.send('x'); assert b.recv() == 'x'; a.close(); b.close(); print(len(log) > 3)"
+        "a, b = Pipe(); a.send('x'); assert b.recv() == 'x'; a.close(); b.close()\n"
+        "print(len(log) > 3)"
     )
     assert (
         subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout

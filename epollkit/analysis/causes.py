@@ -130,8 +130,10 @@ class Causes:
     def connection_ends_later(self, stream, began, ended) -> bool:
         """At *began* not both directions had ended, and one of them begins to by *ended*."""
         description = self.description[stream] if stream >= 0 else None
-        flows = {self.out_of.get(description), self.into.get(description)} - {None}
-        return _begin_later([flow.spans_of_endings for flow in flows], began, ended)
+        source, sink = self.out_of.get(description), self.into.get(description)
+        endings = [source.spans_of_endings] if source is not None else []
+        endings += [sink.spans_of_all_endings] if sink is not None else []
+        return _begin_later(endings, began, ended)
 
     # polls
 

@@ -165,7 +165,7 @@ class _Order:
         if mask & masks.OUT and sink is not None and sink.sink is None:
             return True
         has_ended = any(
-            flow.spans_of_endings.any_touching(-inf, ended)
+            flow.spans_of_all_endings.any_touching(-inf, ended)
             for flow in (source, sink)
             if flow is not None
         )

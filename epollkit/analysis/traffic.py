@@ -162,17 +162,24 @@ class FlowCalls:
         """The calls that took something out."""
         return Spans(self.log, [call for call in self.reads if self.moved[call]])
 
+    def _endings_at(self, *ends):
+        objects = self.log.objects
+        return [call for call, _, end in self.endings if objects[end].description in ends]
+
     @cached_property
     def spans_of_endings(self) -> Spans:
-        """The calls that ended the flow, at either end."""
-        return Spans(self.log, [call for call, *_ in self.endings] + self.reading_ended)
+        """The calls that ended the flow for who reads it: there is nothing more to come."""
+        return Spans(self.log, self._endings_at(self.source) + self.reading_ended)
 
     @cached_property
     def spans_of_sink_endings(self) -> Spans:
-        """Those of them at the sink: nobody will read what is written."""
-        objects = self.log.objects
-        closes = [call for call, _, end in self.endings if objects[end].description == self.sink]
-        return Spans(self.log, closes + self.reading_ended)
+        """The calls that ended it at the sink: nobody will read what is written."""
+        return Spans(self.log, self._endings_at(self.sink) + self.reading_ended)
+
+    @cached_property
+    def spans_of_all_endings(self) -> Spans:
+        """The calls that ended it for who writes to it: at either end."""
+        return Spans(self.log, self._endings_at(self.source, self.sink) + self.reading_ended)
 
     def most(self, since, until) -> int:
         """Return how much can have waited, at most, at some moment from *since* to *until*,

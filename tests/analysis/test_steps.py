@@ -237,6 +237,18 @@ def test_the_number_that_a_select_waits_for_is_closed(rows, name):
     assert told(rows) == [name.partition(".")[2], "close", "back " + name.partition(".")[2]]
 
 
+def test_a_close_of_the_reader_itself_causes_no_event(rows):
+    """Somebody else sleeps on its number: that keeps the entry, which then reports later bytes."""
+    r, w = rows.pipe()
+    ep = rows.epoll()
+    rows.register(1, 2, ep, r, IN)
+    rows.call("poll.poll", 5, 90, None, result=((r.number, NVAL),), also=((r, IN),), thread="B")
+    rows.close(10, 20, r)
+    rows.poll(30, 60, ep, (r, IN), thread="C")
+    rows.write(40, 50, w, 1)
+    assert told(rows)[3:6] == ["poll", "write", "back poll"]
+
+
 def test_of_two_closes_that_overlap_the_one_that_began_last_is_the_end(rows):
     r, w = rows.pipe()
     w2 = rows.dup(w, "w2")

@@ -23,7 +23,6 @@ import re
 import socket
 import sys
 import threading
-import time
 import warnings
 
 from . import extras
@@ -77,7 +76,7 @@ def python():
     """Python is new enough."""
     if sys.version_info < PYTHON_NEEDED:
         raise Missing(
-            f"{platform.python_version()}, older than {dotted(PYTHON_NEEDED)}",
+            f"{platform.python_version()}, older than {'.'.join(map(str, PYTHON_NEEDED))}",
             "make lab   (in the course's directory: it finds a newer Python, or names one to get)",
         )
     return platform.python_version()
@@ -103,11 +102,11 @@ def interest_list():
     """/proc shows what is registered with an epoll."""
     import select
 
+    from . import linux
+
     with pipe() as (r, _), select.epoll() as ep:
         ep.register(r, select.EPOLLIN)
-        with open(f"/proc/self/fdinfo/{ep.fileno()}") as file:
-            shown = re.findall(r"^tfd:\s*(\d+)", file.read(), re.MULTILINE)
-        if shown != [str(r)]:
+        if [entry.number for entry in linux.interest_list(ep)] != [r]:
             raise Missing(
                 "/proc/self/fdinfo does not show what is registered with an epoll", OTHER_KERNEL
             )
@@ -116,27 +115,21 @@ def interest_list():
 
 def sleeping_thread():
     """/proc shows that a thread is asleep in a call, and on which fd."""
+    from . import linux
+
     with pipe() as (r, w):
         reader = threading.Thread(target=os.read, args=(r, 1), daemon=True)
         reader.start()
         try:
-            give_up = time.monotonic() + TRIAL_S
-            shown = []
-            while time.monotonic() < give_up:
-                with open(f"/proc/self/task/{reader.native_id}/syscall") as file:
-                    shown = (
-                        file.read().split()
-                    )  # "running", or the number of the call and its arguments
-                if len(shown) > 1 and int(shown[1], 16) == r:
-                    return "/proc/self/task/<thread>/syscall shows who is asleep in which call"
+            linux.wait_until_asleep(reader, r, TRIAL_S)
+        except (RuntimeError, TimeoutError) as error:
+            raise Missing(
+                f"/proc/self/task/<thread>/syscall does not show who sleeps: {error}", OTHER_KERNEL
+            ) from error
         finally:
             os.write(w, b".")  # a thread asleep in read is not woken by closing the end it reads
             reader.join()
-    raise Missing(
-        f"/proc/self/task/<thread>/syscall reads {' '.join(shown)!r} for a thread that is asleep "
-        "in read",
-        OTHER_KERNEL,
-    )
+    return "/proc/self/task/<thread>/syscall shows who is asleep in which call"
 
 
 def loopback():
@@ -256,11 +249,6 @@ def package(name, least):
 
 
 # ---- small tools
-
-
-def dotted(version):
-    """Return (3, 11) as "3.11"."""
-    return ".".join(map(str, version))
 
 
 def numbers(version):

@@ -42,17 +42,11 @@ except ImportError:  # not Linux: record() says so
     fcntl = termios = None
 
 SIOCOUTQNSD = 0x894B
-NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, REQUEST_DUMP, UDIAG_SHOW_PEER, UNIX_DIAG_PEER = (
-    4,
-    20,
-    0x301,
-    4,
-    2,
-)
-WAITS_IN = {"x86_64": {7, 23, 270, 271}, "aarch64": {72, 73}}.get(
-    platform.machine(), set()
-)  # poll and select
-
+#: *Source:* ``include/uapi/linux/sock_diag.h``, ``unix_diag.h``, ``netlink.h``.
+NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, REQUEST_DUMP = 4, 20, 0x301
+UDIAG_SHOW_PEER, UNIX_DIAG_PEER = 4, 2
+#: The numbers of the calls poll and select.
+WAITS_IN = {"x86_64": {7, 23, 270, 271}, "aarch64": {72, 73}}.get(platform.machine(), set())
 
 #: What the kernel calls things without a place in a file system: ``anon_inode:[eventpoll]``.
 KINDS = {"eventpoll": "epoll", "eventfd": "eventfd", "timerfd": "timerfd", "pidfd": "pidfd"}
@@ -259,28 +253,14 @@ def unix_peers() -> dict[int, int]:
     Empty where the kernel does not tell.  *Source:* sock_diag(7), UDIAG_SHOW_PEER.
     """
     peers = {}
+    header = struct.pack("=IHHII", 40, SOCK_DIAG_BY_FAMILY, REQUEST_DUMP, 0, 0)
+    all_states = 0xFFFFFFFF
+    query = struct.pack("=BBHIIIII", _socket.AF_UNIX, 0, 0, all_states, 0, UDIAG_SHOW_PEER, 0, 0)
     try:
         with closing(
             _socket.socket(_socket.AF_NETLINK, _socket.SOCK_DGRAM, NETLINK_SOCK_DIAG)
         ) as sock:
-            sock.send(
-                struct.pack(
-                    "=IHHII BBHIIIII",
-                    40,
-                    SOCK_DIAG_BY_FAMILY,
-                    REQUEST_DUMP,
-                    0,
-                    0,
-                    _socket.AF_UNIX,
-                    0,
-                    0,
-                    0xFFFFFFFF,
-                    0,
-                    UDIAG_SHOW_PEER,
-                    0,
-                    0,
-                )
-            )
+            sock.send(header + query)
             while answer := sock.recv(1 << 16):
                 # a header of 16 bytes, 16 about the socket, then the attributes: 4 each, and a
                 # value
@@ -299,13 +279,8 @@ def unix_peers() -> dict[int, int]:
 
 #: Where ``struct tcp_info`` has: the state, bytes received, bytes not sent yet, sent, sent again.
 #: *Source:* ``include/uapi/linux/tcp.h``.
-TCP_STATE, TCP_BYTES_RECEIVED, TCP_NOT_SENT, TCP_BYTES_SENT, TCP_BYTES_RETRANS = (
-    0,
-    128,
-    144,
-    200,
-    208,
-)
+TCP_STATE, TCP_BYTES_RECEIVED, TCP_NOT_SENT = 0, 128, 144
+TCP_BYTES_SENT, TCP_BYTES_RETRANS = 200, 208
 #: States in which the other end's FIN has arrived: CLOSE_WAIT, LAST_ACK, CLOSING, TIME_WAIT; in
 #: CLOSE it may have, and one byte more or less does not count.
 TCP_FIN_CAME = {8, 9, 11, 6, 7}
@@ -369,9 +344,7 @@ def other_ends(texts=None) -> dict[int, int]:
             if who.kind == "pipe" and who.readable != who.writable:
                 own, other = (who.text, who.readable), (who.text, who.writable)
             elif who.kind == "tcp":
-                own = addresses(
-                    number
-                )  # both: all that a listener has accepted share its own address
+                own = addresses(number)  # both: what a listener has accepted shares its own
                 other = own[::-1]
             elif who.kind == "unix":
                 peers = unix_peers() if peers is None else peers
@@ -459,10 +432,9 @@ def set_capacity(pipe, size) -> int:
     return fcntl.fcntl(number_of(pipe), fcntl.F_SETPIPE_SZ, size)
 
 
-def readiness(
-    stream, mask: int = select.POLLIN | select.POLLOUT if hasattr(select, "POLLIN") else 5
-) -> int:
-    """Ask ``poll(2)``, with timeout 0, which conditions of *mask* hold for *stream* now.
+def readiness(stream, mask: int = 0x5) -> int:
+    """Ask ``poll(2)``, with timeout 0, which conditions of *mask*, by default IN and OUT, hold for
+    *stream* now.
 
     Returns a mask (0 for none); ERR and HUP are reported without being asked for.  A stream that
     epoll refuses, a regular file, is always ready here.  *Source:* poll(2).

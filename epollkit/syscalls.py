@@ -41,19 +41,8 @@ NOTHING_MOVED = {EBADF, ENOTSOCK}
 STILL_IN_CALL = -1
 #: Kinds of streams in which no level is kept: what lies in them is not bytes that a call put there,
 #: or not the same number of bytes.
-UNCOUNTED = {
-    "epoll",
-    "file",
-    "other",
-    "udp",
-    "socket",
-    "unix-dgram",
-    "unix-seqpacket",
-    "pty",
-    "timerfd",
-    "pidfd",
-    "tls",
-}
+UNCOUNTED = {"epoll", "file", "other", "pty", "timerfd", "pidfd", "tls"}
+UNCOUNTED |= {"udp", "socket", "unix-dgram", "unix-seqpacket"}
 #: Flags of recv and send.  *Source:* ``include/linux/socket.h``.
 MSG_OOB, MSG_PEEK, MSG_DONTWAIT = 0x1, 0x2, 0x40
 AF_UNIX, SOCK_STREAM, SOL_SOCKET, SCM_RIGHTS = 1, 1, 1, 1
@@ -501,12 +490,13 @@ def follow_eventfd(descriptors, index, args, result, error, frame):
     return (descriptors.open("eventfd", result, frame, start_level=args[0], timeout=timeout).index,)
 
 
-def follow_timerfd(descriptors, index, args, result, error, frame):
-    return (descriptors.open("timerfd", result, frame).index,)
+def opens(kind):
+    """Make the *follow* of a call that returns the number of something new."""
 
+    def follow(descriptors, index, args, result, error, frame):
+        return (descriptors.open(kind, result, frame).index,)
 
-def follow_pidfd(descriptors, index, args, result, error, frame):
-    return (descriptors.open("pidfd", result, frame).index,)
+    return follow
 
 
 def follow_dup(descriptors, index, args, result, error, frame):
@@ -727,8 +717,8 @@ ROWS = [
         parameters={"initval": None, "flags": 0o2000000},
         **MAKING,
     ),
-    of_os("timerfd_create", follow=follow_timerfd, word="timerfd", tells=0, **MAKING),
-    of_os("pidfd_open", follow=follow_pidfd, word="pidfd", tells=0, **MAKING),
+    of_os("timerfd_create", follow=opens("timerfd"), word="timerfd", tells=0, **MAKING),
+    of_os("pidfd_open", follow=opens("pidfd"), word="pidfd", tells=0, **MAKING),
     of_os("read", keep=keep_second, **READING),
     of_os("readv", keep=keep_rooms, follow=follow_into, follows_data=True, **READING),
     of_os("write", keep=keep_data, **WRITING),

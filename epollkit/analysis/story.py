@@ -93,18 +93,9 @@ def runs(log, start, end):
     """Yield (first, last) for each long run of calls that are all alike, each with a step to
     itself.
     """
-    columns = log.columns()
-    alike = zip(
-        columns["name"],
-        columns["thread"],
-        columns["stream"],
-        columns["errno"],
-        columns["moved"],
-        columns["arguments"],
-        strict=True,
-    )
-    first = 0
-    for (name, *_), group in groupby(alike):
+    columns, first = log.columns(), 0
+    compared = ("name", "thread", "stream", "errno", "moved", "arguments")
+    for (name, *_), group in groupby(zip(*map(columns.get, compared), strict=True)):
         last = first + sum(1 for _ in group) - 1
         if (
             last - first >= LONG_RUN

@@ -93,11 +93,8 @@ class FlowCalls:
         self.writes, self.reads, self.notes = [], [], []
         self.endings, self.reading_ended = [], []
         columns = log.columns()
-        self.starts, self.ends, self.moved = (
-            columns["start_ns"],
-            columns["end_ns"],
-            columns["moved"],
-        )
+        self.starts, self.ends = columns["start_ns"], columns["end_ns"]
+        self.moved = columns["moved"]
 
     def bound(self, call) -> int:
         """Return how much a write put in; at most, if that is not known."""

@@ -45,6 +45,9 @@ _DIRECT = {
 _EVENT_LOOP = os.path.join("asyncio", "events.py")
 #: Kinds of streams that the kernel can be asked about: how much waits, and for whom.
 _CAN_BE_ASKED = ("pipe", "socketpair", "unix", "tcp", "eventfd")
+#: What numbers of one open file description have in common.
+_OF_A_DESCRIPTION = ("description", "other_end", "role", "address", "timeout", "timeouts")
+_OF_A_DESCRIPTION += ("readable", "writable")
 #: Kinds that are not looked at before they are closed.
 _NOT_LOOKED_AT = ("epoll", "file", "other", "pty", "timerfd", "pidfd")
 
@@ -53,13 +56,8 @@ class Descriptor:
     """A stream or an epoll while it is recorded; `assemble.freeze` turns it into a `Stream`."""
 
     def __init__(self, index, kind, number, chain, place):
-        self.index, self.kind, self.number, self.chain, self.place = (
-            index,
-            kind,
-            number,
-            chain,
-            place,
-        )
+        self.index, self.kind, self.number = index, kind, number
+        self.chain, self.place = chain, place
         self.description, self.other_end = index, None
         self.role, self.given_name, self.text, self.address = "", None, "", None
         self.opened_ns = self.closed_ns = None
@@ -194,19 +192,8 @@ class Descriptors:
     def again(self, index, number, frame, **known):
         """Take in a second number for the open file description of *index*."""
         like = self.all[index]
-        same = (
-            "description",
-            "other_end",
-            "role",
-            "readable",
-            "writable",
-            "address",
-            "timeout",
-            "timeouts",
-        )
-        return self.open(
-            like.kind, number, frame, **{name: getattr(like, name) for name in same} | known
-        )
+        same = {name: getattr(like, name) for name in _OF_A_DESCRIPTION}
+        return self.open(like.kind, number, frame, **same | known)
 
     def opened(self, number, frame, flags):
         """Take in what a path has opened, if it is a FIFO or a terminal.  Returns its index, or

@@ -105,12 +105,12 @@ function render({ model, el }) {
     status,
     make("span", "epp-hint", { "aria-hidden": "true" }, "← → step, Space plays"));
 
-  const codeTitle = make("h4", "");
+  const codeTitle = make("div", "epp-title");
   const code = make("div", "epp-code", { tabindex: "0", role: "region", "aria-label": "your code" });
   const kernel = make("div", "epp-rows", { tabindex: "0", role: "region", "aria-label": "Linux, after this step" });
   const sides = make("div", "epp-sides", {},
     make("section", "epp-panel", {}, codeTitle, code),
-    make("section", "epp-panel", {}, make("h4", "", {}, "Linux, after this step"), kernel));
+    make("section", "epp-panel", {}, make("div", "epp-title", {}, "Linux, after this step"), kernel));
   const tip = make("div", "epp-tip", { "aria-hidden": "true" });
   tip.hidden = true;
 
@@ -268,7 +268,6 @@ function render({ model, el }) {
     buttons.play.setAttribute("aria-label", word.toLowerCase());
     buttons.play.title = word.toLowerCase();
     status.setAttribute("aria-live", timer === null ? "polite" : "off"); // nobody can listen as fast
-    root.classList.toggle("epp-playing", timer !== null);
   }
 
   function setSpeed(to) {

@@ -3,26 +3,8 @@
  * The first pick counts.  After a pick the next code cell becomes the active one, as if it had been
  * clicked, so that Shift+Enter asks the kernel.  Pages that are no JupyterLab and no Notebook 7 have
  * no .jp-Cell: nothing happens there.
- *
- * Keys: while the focus is in the question, the notebook does not see them.  Notebook 7 listens on
- * the document, so we listen before it, on the window.  What the browser itself does with a key (Tab,
- * Space on a button, Enter in a form) goes on.
+ * The keys that are pressed in it stay with it: live.js, which stands beside it, sees to that.
  */
-
-const PASSING = ["Tab", "Escape"];
-const SCROLLING = ["ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home", "End"];
-
-function keepKeys(root) {
-  const listener = (event) => {
-    const isCommand = event.ctrlKey || event.metaKey || event.altKey;
-    const isRun = event.key === "Enter" && event.shiftKey;
-    if (!root.contains(event.target) || isCommand || isRun || PASSING.includes(event.key)) return;
-    event.stopImmediatePropagation();
-    if (SCROLLING.includes(event.key) && event.target.tagName !== "INPUT") event.preventDefault();
-  };
-  window.addEventListener("keydown", listener, true);
-  return () => window.removeEventListener("keydown", listener, true);
-}
 
 function activateNextCodeCell(element) {
   let cell = element.closest(".jp-Cell");
@@ -96,11 +78,7 @@ function render({ model, el }) {
   }
   model.on("change:first", show);
   show();
-  const letKeysGo = keepKeys(root);
-  return () => {
-    letKeysGo();
-    model.off("change:first", show);
-  };
+  return () => model.off("change:first", show);
 }
 
 export default { render };

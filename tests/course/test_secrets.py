@@ -47,15 +47,8 @@ def stretches(path):
         yield asked[1], after
 
 
-def is_in_this_form(path):
-    return NO_PICK in path.read_text(encoding="utf-8")
-
-
 ASKED = {id: cells for path in NOTEBOOKS for id, cells in stretches(path)}
-IN_THIS_FORM = {
-    id: cells for path in filter(is_in_this_form, NOTEBOOKS) for id, cells in stretches(path)
-}
-each = pytest.mark.parametrize("id, cells", IN_THIS_FORM.items(), ids=IN_THIS_FORM)
+each = pytest.mark.parametrize("id, cells", ASKED.items(), ids=ASKED)
 
 
 def test_every_question_is_looked_at():

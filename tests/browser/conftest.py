@@ -158,12 +158,12 @@ def page(lab, browser):
     """A page of its own, 1280 pixels wide; nothing may be wrong on it in the end."""
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
     context.set_default_timeout(1000 * PATIENCE_S)
-    shown, logged = Page(lab, context.new_page()), len(lab.log.read_text())
+    shown = Page(lab, context.new_page())
     yield shown
     shown.shut_down()
     context.close()
     assert shown.said_in_the_console == []
-    assert "Traceback" not in lab.log.read_text()[logged:]
+    assert "Traceback" not in shown.said_by_the_server
 
 
 class Page:
@@ -171,7 +171,9 @@ class Page:
 
     def __init__(self, lab, tab):
         self.lab, self.tab, self.said_in_the_console = lab, tab, []
+        self.said_by_the_server, self.logged = "", len(lab.log.read_text())
         tab.on("console", lambda message: self._said(message.type, message.text))
+        tab.on("dialog", lambda dialog: dialog.accept())  # leave a page with unsaved changes
         tab.on("pageerror", lambda error: self._said("error", str(error)))
 
     def _said(self, kind, text):
@@ -240,8 +242,22 @@ class Page:
         return found + [line for line in text.splitlines() if "Error displaying widget" in line]
 
     def shut_down(self):
-        """Shut down all kernels of the server."""
-        with urllib.request.urlopen(f"{self.lab.url}/api/sessions") as answer:
-            sessions = json.load(answer)
-        for session in sessions:
-            assert self.tab.request.delete(f"{self.lab.url}/api/sessions/{session['id']}").ok
+        """Leave the page, then shut down all kernels of the server.
+
+        A kernel that ends while somebody is connected to it complains, and so does the server:
+        what they say meanwhile is not kept in `said_by_the_server`.
+        """
+        self.said_by_the_server += self.lab.log.read_text()[self.logged :]
+        self.tab.goto("about:blank")
+        for session in self._ask("sessions"):
+            url = f"{self.lab.url}/api/sessions/{session['id']}"
+            assert self.tab.request.delete(url).ok
+        deadline = time.monotonic() + PATIENCE_S
+        while self._ask("kernels"):
+            assert time.monotonic() < deadline, "a kernel does not end"
+            time.sleep(0.05)
+        self.logged = len(self.lab.log.read_text())
+
+    def _ask(self, what):
+        with urllib.request.urlopen(f"{self.lab.url}/api/{what}") as answer:
+            return json.load(answer)

@@ -100,7 +100,7 @@ def test_the_quiz_asks_answers_and_asks_on(page, lab, by):
             kernel_says = f"The kernel says: {spelled(kind, answer)}."
             assert said.startswith(f"✘ You picked {spelled(kind, pick)}. {kernel_says}")
             assert "You would be right if" in said
-        root.locator(".epollkit-step-through .epollkit-picture img").wait_for()
+        root.locator(".epollkit-player img").wait_for()
         root.locator(f'div:text-matches("1 of {number} right")').first.wait_for()
         asked.right += pick == answer
         use("Next question")

@@ -28,6 +28,11 @@ def cell(page, number):
     return page.tab.locator(".jp-CodeCell").nth(number)
 
 
+def status(page, number):
+    """Return where the question in a cell says what was picked."""
+    return cell(page, number).locator(".epollkit-question [role=status]")
+
+
 def active(page):
     """Return which code cell is the active one, counted from 0."""
     return page.tab.evaluate(
@@ -80,13 +85,14 @@ def press_button(page, label, by, number=1):
 )
 def test_pick_then_one_shift_enter_asks_the_kernel(asked, by, label, words):
     press_button(asked, label, by)
-    status = cell(asked, 1).get_by_role("status")
-    expect(status).to_have_text(f"You picked: {label}. Now run the next cell (Shift+Enter).")
+    expect(status(asked, 1)).to_have_text(
+        f"You picked: {label}. Now run the next cell (Shift+Enter)."
+    )
     assert active(asked) == 2
     asked.tab.keyboard.press("Shift+Enter")
     expect(cell(asked, 2).locator(".jp-OutputArea-output")).to_contain_text(words)
     assert counts(asked) == ["1", "2", "3", ""]
-    expect(status).to_contain_text(f"You picked: {label}.")
+    expect(status(asked, 1)).to_contain_text(f"You picked: {label}.")
     assert asked.wrong() == []
 
 
@@ -96,8 +102,7 @@ def test_another_pick_does_not_make_it_right(asked, by):
     asked.tab.keyboard.press("Shift+Enter")
     expect(cell(asked, 2)).to_contain_text("✘ You picked: two. The kernel says: one.")
     press_button(asked, "one", by)
-    status = cell(asked, 1).get_by_role("status")
-    expect(status).to_contain_text("Your first pick counts, and it was: two.")
+    expect(status(asked, 1)).to_contain_text("Your first pick counts, and it was: two.")
     asked.tab.keyboard.press("Shift+Enter")
     expect(cell(asked, 2).locator(".jp-InputPrompt")).to_have_text("[4]:")
     expect(cell(asked, 2)).to_contain_text("✘ You picked: two. The kernel says: one.")
@@ -108,7 +113,7 @@ def test_a_pick_is_there_when_the_question_is_run_again(asked):
     cell(asked, 1).locator(".cm-content").click()
     asked.tab.keyboard.press("Shift+Enter")
     expect(cell(asked, 1).locator(".jp-InputPrompt")).to_have_text("[3]:")
-    expect(cell(asked, 1).get_by_role("status")).to_contain_text("You picked: two.")
+    expect(status(asked, 1)).to_contain_text("You picked: two.")
     pressed = cell(asked, 1).locator('button[aria-pressed="true"]')
     expect(pressed).to_have_text("two")
 
@@ -131,11 +136,10 @@ def test_without_a_pick_the_answer_stays_closed(asked):
 def test_a_number_is_typed(page, lab, typed, words, by):
     page.open(lab.add("number.ipynb", IMPORT, NUMBER, NUMBER_ANSWER)).run_all()
     field = cell(page, 1).get_by_role("textbox", name="a number, bytes")
-    status = cell(page, 1).get_by_role("status")
     for wrong in ("many", "6.5", "<b>", "1e3", "--1", ""):
         field.fill(wrong)
         field.press("Enter")
-        expect(status).to_have_text(
+        expect(status(page, 1)).to_have_text(
             f"“{wrong}” is not a whole number. Type digits, for example 4096."
         )
     field.fill(typed)
@@ -143,7 +147,7 @@ def test_a_number_is_typed(page, lab, typed, words, by):
         cell(page, 1).get_by_role("button", name="OK").click()
     else:
         field.press("Enter")
-    expect(status).to_contain_text("You picked: ")
+    expect(status(page, 1)).to_contain_text("You picked: ")
     assert active(page) == 2
     page.tab.keyboard.press("Shift+Enter")
     expect(cell(page, 2)).to_contain_text(words)
@@ -155,8 +159,7 @@ def everything(page):
         """() => [
             [...document.querySelectorAll('.jp-Cell')].map(cell =>
                 [cell.matches('.jp-CodeCell'), cell.matches('.jp-mod-active'), cell.innerText]),
-            document.querySelector('.jp-WindowedPanel-outer').scrollTop,
-            document.activeElement.outerHTML]"""
+            document.querySelector('.jp-WindowedPanel-outer').scrollTop]"""
     )
 
 
@@ -168,6 +171,24 @@ def test_no_key_reaches_the_notebook(page, lab):
         for key in [*KEYS.split(), *["ArrowDown"] * 20]:
             page.tab.keyboard.press(key)
             assert everything(page) == before, key
+            assert page.tab.locator(f".epollkit-question {part}:focus").count() == 1, key
+
+
+def test_two_notebooks_in_one_window_each_show_their_own(page, lab):
+    """One is run and shows its widget; the other is not, and shows what is stored."""
+    lab.add("ran.ipynb", IMPORT, QUESTION)
+    page.tab.goto(f"{lab.url}/lab/tree/ran.ipynb")
+    page.run_all()
+    page.menu("File", "Open from Path…")
+    page.tab.locator(".jp-Dialog input").fill("notebooks/00-start-here.ipynb")
+    page.tab.keyboard.press("Enter")
+    shown = page.tab.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+    still = shown.locator(".epollkit-still", has_text="two").first
+    expect(still).to_be_visible()
+    expect(shown.locator(".epollkit-question")).to_have_count(0)
+    page.tab.locator('.lm-TabBar-tabLabel:text-is("ran.ipynb")').click()
+    expect(shown.locator(".epollkit-question")).to_be_visible()
+    expect(shown.locator(".epollkit-still")).to_be_hidden()
 
 
 def test_a_quick_hand_is_not_too_quick(asked):
@@ -202,6 +223,7 @@ def test_the_course_keeps_its_answers_until_the_kernel_is_asked(page, lab, name)
     """
     page.open(f"notebooks/{name}")
     all_cells = page.tab.locator(".jp-Notebook .jp-Cell")
+    expect(all_cells).to_have_count(len(nbformat.read(NOTEBOOKS / name, 4).cells))
     for _, answers, after in stretches(name):
         shown = {
             place: all_cells.nth(place)

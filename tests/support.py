@@ -27,6 +27,31 @@ ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 #: How many rounds a test makes that must hold every time.  EPOLLKIT_ROUNDS=200 makes more.
 ROUNDS = int(os.environ.get("EPOLLKIT_ROUNDS", "20"))
+#: A cell that shows server() with a server that is right for one client.
+ECHO_SERVER = """
+import select
+from epollkit import explore
+
+def serve(listener, stop):
+    clients = {}
+    with select.epoll() as ep:
+        ep.register(listener, select.EPOLLIN)
+        ep.register(stop, select.EPOLLIN)
+        while True:
+            for fd, mask in ep.poll():
+                if fd == stop:
+                    return
+                if fd == listener.fileno():
+                    client, _ = listener.accept()
+                    ep.register(client, select.EPOLLIN)
+                    clients[client.fileno()] = client
+                elif data := clients[fd].recv(65536):
+                    clients[fd].sendall(data)
+                else:
+                    ep.unregister(fd)
+                    clients.pop(fd).close()
+
+explore.server(serve, "fast")"""
 
 
 def keeps_the_rules(log, path):

@@ -7,7 +7,7 @@ import ast
 import os
 
 import pytest
-from support import says
+from support import ECHO_SERVER, says
 
 from epollkit.explore.endings import STREAMS
 from epollkit.explore.waiting import INTERVALS_MS
@@ -174,35 +174,9 @@ def test_endings(page, lab, use):
     assert page.wrong() == []
 
 
-SERVER = """
-import select
-from epollkit import explore
-
-def serve(listener, stop):
-    clients = {}
-    with select.epoll() as ep:
-        ep.register(listener, select.EPOLLIN)
-        ep.register(stop, select.EPOLLIN)
-        while True:
-            for fd, mask in ep.poll():
-                if fd == stop:
-                    return
-                if fd == listener.fileno():
-                    client, _ = listener.accept()
-                    ep.register(client, select.EPOLLIN)
-                    clients[client.fileno()] = client
-                elif data := clients[fd].recv(65536):
-                    clients[fd].sendall(data)
-                else:
-                    ep.unregister(fd)
-                    clients.pop(fd).close()
-
-explore.server(serve, "fast")"""
-
-
 @each_way
 def test_server(page, lab, use):
-    page.open(lab.add("server.ipynb", SERVER)).run_all()
+    page.open(lab.add("server.ipynb", ECHO_SERVER)).run_all()
     root = page.tab.locator(".epollkit-explore")
 
     def button(words):
@@ -268,7 +242,9 @@ def everything_in(widget):
 
 @pytest.mark.parametrize("name", ["waiting", "buffers", "triggers", "endings", "server"])
 def test_when_the_kernel_was_restarted_it_says_so_and_does_nothing(page, lab, name):
-    cells = {"server": (SERVER,)}.get(name, (f"from epollkit import explore\nexplore.{name}()",))
+    cells = {"server": (ECHO_SERVER,)}.get(
+        name, (f"from epollkit import explore\nexplore.{name}()",)
+    )
     page.open(lab.add(f"restarted-{name}.ipynb", *cells)).run_all()
     root = page.tab.locator(".epollkit-explore")
     said = "This notebook's Python was restarted: Run All Above Selected Cell, then this cell."
@@ -292,7 +268,7 @@ def test_when_the_kernel_was_restarted_it_says_so_and_does_nothing(page, lab, na
 LIVE = {
     name: f"from epollkit import explore\nexplore.{name}()"
     for name in ("waiting", "buffers", "triggers", "endings")
-} | {"server": SERVER}
+} | {"server": ECHO_SERVER}
 KEYS = [*"abddjkmxyz00", "Space", "Home", "End", "PageDown", "PageUp"]
 KEYS += [f"Arrow{way}" for way in ("Up", "Down", "Left", "Right")] * 5
 #: What a key must not change: cells, the active one, whether it is edited, what is scrolled where.

@@ -114,7 +114,10 @@ class ServerView(Explorable):
             )
         self.picture.value = "<div>The picture could not be drawn.</div>"
         png = draw(self.seen)
-        self.picture.value = f'<div class="epollkit-scroll">{image(png, alt)}</div>'
+        self.picture.value = (
+            '<div class="epollkit-scroll" tabindex="0" role="region" aria-label="the timeline">'
+            f"{image(png, alt)}</div>"
+        )
         self.set_still(png, alt)
 
     def _step(self, _):

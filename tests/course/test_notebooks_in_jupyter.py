@@ -1,5 +1,5 @@
 """Each notebook in a kernel of its own: every code cell twice in a row, then all of it again, and
-nothing is left behind.
+nothing is left behind; in each picture that it draws the labels are whole and apart.
 
 What the cells show is compared by nbval, when `make test` runs the notebooks.
 """
@@ -32,6 +32,23 @@ def _held():
 
 _held_before = _held()
 """
+#: Each figure is looked at as it is drawn; what fails in a display is no error of its cell.
+PICTURES = f"""
+import sys
+sys.path.append({str(Path(__file__).resolve().parents[1])!r})
+from matplotlib.figure import Figure as _Figure
+from support import nothing_overlaps as _look
+_crowded, _savefig = [], _Figure.savefig
+
+def _save_and_look(figure, *args, **options):
+    try:
+        _look(figure)
+    except AssertionError as error:
+        _crowded.append(str(error))
+    return _savefig(figure, *args, **options)
+
+_Figure.savefig = _save_and_look
+"""
 #: The explorables go on, with their streams, as long as they are on the page.
 CLOSE = """
 from epollkit.widgets import page as _page
@@ -41,6 +58,7 @@ for _explorable in list(_page.on_page):
 COMPARE = """
 _left = sorted(_held() - _held_before)
 assert not _left, _left
+assert not _crowded, _crowded
 """
 
 
@@ -54,7 +72,7 @@ def test_every_cell_can_be_run_twice_and_nothing_is_left(path, tmp_path, monkeyp
     once = [cell for cell in notebook.cells if cell.cell_type == "code"]
     twice = [cell for cell in once for _ in range(2)]
     new = nbformat.v4.new_code_cell
-    cells = [*twice, new(CLOSE + LOOK), *once, new(CLOSE + COMPARE)]
+    cells = [new(PICTURES), *twice, new(CLOSE + LOOK), *once, new(CLOSE + COMPARE)]
     notebook.cells = [
         nbformat.from_dict(cell | {"id": f"cell-{number}"}) for number, cell in enumerate(cells)
     ]

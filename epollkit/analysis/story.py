@@ -19,6 +19,7 @@ ERRORS = {
     1: "EPERM",
     2: "ENOENT",
     4: "EINTR",
+    5: "EIO",
     9: "EBADF",
     EAGAIN: "EAGAIN",
     12: "ENOMEM",

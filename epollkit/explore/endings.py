@@ -89,6 +89,11 @@ TCP = {
         'peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))\n'
         "peer.close()\nwait(conn, EPOLLERR|EPOLLHUP|EPOLLRDHUP)",
     ),
+    "unread": (
+        "the peer closes, and has not read all",
+        'conn.send(b"unread")\nwait(peer, EPOLLIN)\npeer.close()\n'
+        "wait(conn, EPOLLERR|EPOLLHUP|EPOLLRDHUP)",
+    ),
     "late": (
         "the peer closes, then this end writes",
         'peer.close()\nwait(conn, EPOLLRDHUP)\nconn.send(b"late")\n'
@@ -100,6 +105,13 @@ TCP = {
         "conn.recv(1, socket.MSG_OOB)",
     ),
     "full": ("this end is filled", "fill(conn)"),
+    "own-write": ("this end half-closes: SHUT_WR", "conn.shutdown(socket.SHUT_WR)"),
+    "own-read": ("this end stops reading: SHUT_RD", "conn.shutdown(socket.SHUT_RD)"),
+    "own-both": ("this end does both: SHUT_RDWR", "conn.shutdown(socket.SHUT_RDWR)"),
+    "full-half": (
+        "this end is filled, and half-closes",
+        "fill(conn)\nconn.shutdown(socket.SHUT_WR)",
+    ),
 }
 UNIX = {key: TCP[key] for key in ("nothing", "data", "both")} | {
     "close": ("the peer closes", TCP["close"][1]),
@@ -119,6 +131,19 @@ PIPE, READ, WRITE = (
     "os.read(r, 64)",
     'os.write(w, b"x")',
 )
+FIFO = """\
+path = tempfile.mkdtemp() + "/fifo"
+os.mkfifo(path)
+r = os.open(path, os.O_RDONLY|os.O_NONBLOCK)
+os.remove(path)
+os.rmdir(os.path.dirname(path))"""
+COMES = 'w = os.open(f"/proc/self/fd/{r}", os.O_WRONLY)'
+UDP = """\
+server = socket.socket(type=socket.SOCK_DGRAM)
+server.bind(("127.0.0.1", 0))
+conn = socket.socket(type=socket.SOCK_DGRAM)
+conn.setblocking(False)
+conn.connect(server.getsockname())"""
 STREAMS = {
     "pipe-read": Stream(
         "pipe, its read end",
@@ -213,6 +238,69 @@ STREAMS = {
                 f"server.listen()\n{CONNECT}wait(conn, EPOLLOUT)",
                 KEPT,
             ),
+        },
+    ),
+    "udp": Stream(
+        "UDP socket, connected",
+        "conn",
+        UDP,
+        RECV,
+        SEND,
+        "",
+        {
+            "nothing": ("nothing: nobody sends", ""),
+            "data": (
+                "a datagram comes",
+                'server.sendto(b"parcel", conn.getsockname())\nwait(conn, EPOLLIN)',
+            ),
+            "refused": (
+                "nobody is there any more, and this end sends",
+                'server.close()\nconn.send(b"late")\nwait(conn, EPOLLERR)',
+            ),
+        },
+    ),
+    "fifo": Stream(
+        "FIFO, its read end",
+        "r",
+        FIFO,
+        READ,
+        "",
+        "no writer is left",
+        {
+            "nothing": ("nothing: no writer has come yet", ""),
+            "data": ("a writer comes, and data", f'{COMES}\nos.write(w, b"parcel")'),
+            "close": ("the writer closes", f"{COMES}\nos.close(w)"),
+            "back": ("the writer closes, another one comes", f"{COMES}\nos.close(w)\n{COMES}"),
+        },
+    ),
+    "pty": Stream(
+        "terminal (pty), its master",
+        "r",
+        "r, w = os.openpty()\nos.set_blocking(r, False)",
+        READ,
+        "",
+        "nobody has the terminal open",
+        {
+            "nothing": ("nothing: the program is there", ""),
+            "data": ("the program prints", 'os.write(w, b"parcel")\nwait(r, EPOLLIN)'),
+            "close": ("the program closes it", "os.close(w)\nwait(r, EPOLLHUP)"),
+            "close-left": (
+                "the program prints, then closes it",
+                'os.write(w, b"parcel")\nwait(r, EPOLLIN)\nos.close(w)\nwait(r, EPOLLHUP)',
+            ),
+        },
+    ),
+    "eventfd": Stream(
+        "eventfd",
+        "r",
+        "r = os.eventfd(0, os.EFD_NONBLOCK)",
+        "os.read(r, 8)",
+        'os.write(r, b"\\1" + bytes(7))',
+        "",
+        {
+            "nothing": ("nothing: its count is 0", ""),
+            "data": ("somebody adds 1", "os.eventfd_write(r, 1)"),
+            "full": ("its count is as high as it goes", "os.eventfd_write(r, 2**64 - 2)"),
         },
     ),
     "file": Stream(
@@ -424,7 +512,9 @@ def effect(value) -> str:
         return "raised " + story.ERRORS.get(value.errno, type(value).__name__)
     if isinstance(value, bytes):
         return f"returned {value!r}" + ("" if value else " (EOF)")
-    return f"took {value} byte" if isinstance(value, int) else "returned a connection"
+    return (
+        f"took {story.count(value, 'byte')}" if isinstance(value, int) else "returned a connection"
+    )
 
 
 def explain(outcome: Outcome) -> list[str]:
@@ -448,7 +538,11 @@ def explain(outcome: Outcome) -> list[str]:
         "OUT": "a write would not sleep.",
         "ERR": error if stream.read else "no reader is left.",
         "HUP": f"{stream.hup}.",
-        "RDHUP": "there is nobody to write." if is_connecting else "the other end writes no more.",
+        "RDHUP": "there is nobody to write."
+        if is_connecting
+        else "this end reads no more."
+        if "SHUT_RD" in outcome.label
+        else "the other end writes no more.",
     }
     return [f"{name}: {words[name]}" for name, bit in BITS.items() if reported & bit]
 

@@ -100,6 +100,21 @@ def make(stack, stream, ending):
         file = keep(tempfile.TemporaryFile(buffering=0))
         os.pwrite(file.fileno(), b"parcel" if ending == "data" else b"", 0)
         return file
+    if stream in ("fifo", "pty", "eventfd"):
+        return another_number(stack, stream, ending)
+    if stream == "udp":
+        server, mine = (keep(socket.socket(type=socket.SOCK_DGRAM)) for _ in range(2))
+        server.bind(("127.0.0.1", 0))
+        mine.setblocking(False)
+        mine.connect(server.getsockname())
+        if ending == "data":
+            server.sendto(b"parcel", mine.getsockname())
+            until(mine, select.EPOLLIN)
+        elif ending == "refused":
+            server.close()
+            mine.send(b"late")
+            until(mine, select.EPOLLERR)
+        return mine
     if stream == "unix":
         mine, other = (keep(one) for one in socket.socketpair())
     else:
@@ -142,21 +157,60 @@ def make(stack, stream, ending):
     elif ending == "urgent":
         other.send(b"!", socket.MSG_OOB)
         until(mine, select.EPOLLPRI)
-    elif ending == "full":
+    elif ending in ("full", "full-half"):
         full(mine)
+    elif ending == "unread":
+        mine.sendall(b"unread")
+        until(other, select.EPOLLIN)
     elif ending in ("half", "both"):
         other.shutdown(socket.SHUT_WR)
         until(mine, select.EPOLLRDHUP)
-    if ending in ("close", "close-left", "reset", "late"):
+    own = {"own-write": 1, "full-half": 1, "own-read": 0, "own-both": 2}
+    if ending in own:
+        mine.shutdown(own[ending])
+    if ending in ("close", "close-left", "reset", "late", "unread"):
         other.close()
         until(mine, select.EPOLLRDHUP)
     if ending == "both":
         mine.shutdown(socket.SHUT_WR)
     elif ending == "late":
         mine.send(b"late")
-    if ending in ("reset", "late"):
+    if ending in ("reset", "late", "unread"):
         until(mine, select.EPOLLERR, select.EPOLLHUP, select.EPOLLRDHUP)
     return mine
+
+
+def another_number(stack, stream, ending):
+    """Make an ending of a FIFO, a terminal or an eventfd, and return the number that is watched."""
+    if stream == "eventfd":
+        watched = os.eventfd({"nothing": 0, "data": 1, "full": 0}[ending], os.EFD_NONBLOCK)
+        stack.callback(os.close, watched)
+        if ending == "full":
+            os.eventfd_write(watched, 2**64 - 2)
+        return watched
+    if stream == "pty":
+        watched, other = os.openpty()
+        stack.callback(os.close, watched)
+    else:
+        path = os.path.join(stack.enter_context(tempfile.TemporaryDirectory()), "fifo")
+        os.mkfifo(path)
+        watched = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        stack.callback(os.close, watched)
+        if ending == "nothing":
+            return watched
+        other = os.open(path, os.O_WRONLY)
+    os.set_blocking(watched, False)
+    if ending in ("data", "close-left"):
+        os.write(other, b"parcel")
+        until(watched, select.EPOLLIN)
+    if ending in ("close", "close-left", "back"):
+        os.close(other)
+        until(watched, select.EPOLLHUP)
+    else:
+        stack.callback(os.close, other)
+    if ending == "back":
+        stack.callback(os.close, os.open(path, os.O_WRONLY))
+    return watched
 
 
 def plain(watched, asked):
@@ -221,8 +275,9 @@ def test_every_mask_is_what_a_plain_epoll_reports(stream, ending):
             read = outcome_of(lambda: stack.enter_context(watched.accept()[0]) and "connection")
         elif stream != "pipe-write":
             read = outcome_of(os.read, number, 64)
-        if stream not in ("pipe-read", "listening", "file"):
-            write = outcome_of(os.write, number, b"x")
+        if stream not in ("pipe-read", "listening", "file", "fifo", "pty"):
+            data = (1).to_bytes(8, "little") if stream == "eventfd" else b"x"
+            write = outcome_of(os.write, number, data)
         for asked, outcome in found.items():
             one = outcome.stream
             assert same(outcome.values.get(one.read, NO_VALUE)) == read, asked
@@ -255,7 +310,7 @@ def agrees(outcome, reported, kept, read, write):
     elif "ERR" in words:
         assert words["ERR"] == "no reader is left." and write == errno.EPIPE
     if "HUP" in words:
-        assert read in (b"", b"parcel", errno.ECONNRESET, errno.ENOTCONN) and write in (
+        assert read in (b"", b"parcel", errno.ECONNRESET, errno.ENOTCONN, errno.EIO) and write in (
             NO_VALUE,
             errno.EPIPE,
         )
@@ -269,7 +324,7 @@ def agrees(outcome, reported, kept, read, write):
             assert errno.errorcode[value] == told[2]
         elif told:
             assert told[2].removesuffix(" (EOF)") == (
-                f"{value} byte" if isinstance(value, int) else repr(value)
+                f"{value} byte" + "s" * (value > 1) if isinstance(value, int) else repr(value)
             )
             assert told[2].endswith("(EOF)") == (value == b"")
     assert ("a write" in then) == (write is not NO_VALUE)

@@ -7,9 +7,10 @@ a cell.
 from ..player.step_through import step_through
 from .buffers import buffers
 from .endings import endings
+from .matrix import matrix
 from .server.page import server
 from .server.visit import visit
 from .triggers import triggers
 from .waiting import waiting
 
-__all__ = ["buffers", "endings", "server", "step_through", "triggers", "visit", "waiting"]
+__all__ = ["buffers", "endings", "matrix", "server", "step_through", "triggers", "visit", "waiting"]

@@ -18,7 +18,7 @@ import pytest
 from support import ROUNDS, busy_cores, half_a_second, leaves_nothing, nothing_overlaps, run_apart
 
 from epollkit import masks
-from epollkit.explore import endings
+from epollkit.explore import endings, matrix
 from epollkit.explore.endings import (
     BITS,
     CHOICES,
@@ -286,6 +286,16 @@ def test_every_mask_is_what_a_plain_epoll_reports(stream, ending):
             agrees(outcome, expected[asked], kept, read, write)
 
 
+def test_each_row_of_the_matrix_is_what_a_plain_epoll_reports():
+    rows = matrix().rows
+    assert [(row.stream, row.ending) for row in rows] == [
+        (STREAMS[stream].label, STREAMS[stream].endings[ending][0]) for stream, ending in PAIRS
+    ]
+    for row, (stream, ending) in zip(rows, PAIRS, strict=True):
+        with ExitStack() as stack:
+            assert row.mask == plain(make(stack, stream, ending), ALL), row
+
+
 def agrees(outcome, reported, kept, read, write):
     """Assert that no sentence contradicts what was measured without epollkit."""
     said, then, missed = explain(outcome), tried(outcome), outcome.holds & ~(reported or 0)
@@ -438,7 +448,7 @@ def test_every_ending_by_its_controls(view):
 
 def test_no_stream_left_is_a_lesson():
     program = """
-from epollkit.explore import endings
+from epollkit.explore import endings, matrix
 endings().close()
 before, held = numbers(), hold_all(200)
 for stream, needed in (("pipe-read", 3), ("tcp", 4)):  # at the end: one end closed, its epoll, one that asks for all

@@ -31,6 +31,9 @@ from .. import linux
 ASKED_IN_VAIN = 25
 #: So many looks in a row must agree that nobody can wake the attempt.
 LOOKS = 8
+#: Socket objects that scenes have opened, whose numbers others close: one that is dropped would
+#: close a number that is somebody else's by then.
+KEPT = []
 
 
 @dataclass

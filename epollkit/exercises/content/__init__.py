@@ -9,6 +9,7 @@ from . import (
     act,
     create,
     destroy,
+    endings,
     kernel_buffers,
     level_and_edge,
     loop,
@@ -34,6 +35,7 @@ NOTEBOOKS = {
     "08b-what-a-real-one-needs": real_server,
     "09-step-7-destroy": destroy,
     "10-level-and-edge": level_and_edge,
+    "11-endings": endings,
 }
 QUESTIONS = {question.id: question for asked in NOTEBOOKS.values() for question in asked.QUESTIONS}
 TASKS = {task.id: task for asked in NOTEBOOKS.values() for task in asked.TASKS}

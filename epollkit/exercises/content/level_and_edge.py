@@ -12,7 +12,7 @@ import threading
 from ... import linux, masks
 from ...syscalls import READS
 from ..question import Question
-from ..scene import Scene, is_empty, is_full, wait_until_settled
+from ..scene import KEPT, Scene, is_empty, is_full, wait_until_settled
 from ..task import Task
 
 IN = masks.IN
@@ -149,8 +149,6 @@ def what_was_left(round):
     return ""
 
 
-#: Listeners as objects: one that was dropped would close a number that is somebody else's by then.
-LISTENERS = []
 #: So many calls a server may make while one caller floods it, and another waits for its answer.
 FLOODED_CALLS = 300
 #: Bytes that a server may have read from one caller and not yet sent back.
@@ -169,7 +167,7 @@ def crowd(rng, round):
     """
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setblocking(False)
-    LISTENERS.append(listener)
+    KEPT.append(listener)
     for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):  # of its connections: so they fill soon
         listener.setsockopt(socket.SOL_SOCKET, option, 16_384)
     stop, ring = os.pipe()

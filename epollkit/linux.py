@@ -25,6 +25,7 @@ Linux; importing this module does not.
 """
 
 import _socket  # not `socket`: the probes must work, unseen, while socket.socket is being recorded
+import errno
 import os
 import platform
 import select
@@ -372,11 +373,12 @@ def bytes_waiting(stream) -> int:
     number = number_of(stream)
     try:
         return struct.unpack("i", fcntl.ioctl(number, termios.FIONREAD, b"\0\0\0\0"))[0]
-    except OSError:
-        with open(f"/proc/self/fdinfo/{number}") as lines:
-            for line in lines:
-                if line.startswith("eventfd-count:"):
-                    return int(line.split()[1], 16)
+    except OSError as error:
+        if error.errno == errno.ENOTTY:  # it has no such question; an eventfd's count stands here
+            with open(f"/proc/self/fdinfo/{number}") as lines:
+                for line in lines:
+                    if line.startswith("eventfd-count:"):
+                        return int(line.split()[1], 16)
         raise
 
 

@@ -382,7 +382,7 @@ class Descriptors:
             writable=identity.writable,
             timeout=0.0 if identity.nonblocking else None,
             start_list=watched,
-            start_level=linux.level(number),
+            start_level=linux.level(number) if identity.kind in _CAN_BE_ASKED else 0,
         )
         if identity.kind == "tcp" and role == "client":
             adopted.counted_before = linux.bytes_counted(number)

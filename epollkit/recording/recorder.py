@@ -456,7 +456,7 @@ def record_call(session, row, original, index, args, kwargs):
         kept = session.others(row, args, calling_frame(2)), kept
     note((row, index, code, lasti, kept, session.clock()))
     try:
-        result = original(*args, **kwargs)
+        result = original(*args, **kwargs) if kwargs else original(*args)
         end = session.clock()
     except BaseException as error:
         session.failed(note, row, index, args, kwargs, error)

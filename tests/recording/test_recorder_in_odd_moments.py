@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy
 import pytest
-from support import ROUNDS, everything_replaced, thread
+from support import ROUNDS, everything_replaced, run_apart, thread
 
 import epollkit
 from epollkit import linux
@@ -375,3 +375,24 @@ def test_a_program_whose_file_is_called_like_a_word_of_the_format(tmp_path):
         cwd=Path(__file__).parents[2],
     )
     assert (done.stdout, done.stderr) == ("['text']\n", "")
+
+
+def test_no_number_is_taken_to_look_at_what_is_no_stream():
+    """Another thread may use any number that is free, if by mistake."""
+    run_apart(
+        """
+import sys
+import epollkit
+opened = []
+with open(os.devnull) as nothing:
+    r, w = os.pipe()
+    sys.addaudithook(lambda event, args: event == "open" and opened.append(args[0]))
+    with epollkit.record() as log:
+        os.dup2(nothing.fileno(), w)
+        os.read(r, 1)
+        assert opened == [], opened
+    assert [call.error for call in log] == [None, None]
+os.close(r)
+os.close(w)
+"""
+    )

@@ -465,7 +465,7 @@ def is_asleep(thread, stream) -> bool | None:
         return all([_call_is_on(native, stream), _sleeps(native), _call_is_on(native, stream)])
     except (FileNotFoundError, ProcessLookupError):
         return False if os.path.exists("/proc/self/syscall") else None
-    except OSError:
+    except (OSError, ValueError, IndexError):  # or a thread has read a part of it, by mistake
         return None
 
 

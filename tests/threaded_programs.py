@@ -48,6 +48,8 @@ def run(seed):
         # Of a connection one end only: with both closed, nobody could wake who sleeps in them.
         open_ends = [(r, kind) for r, _, kind in ends[::-1] if kind in ("pair", "tcp")][::2]
         open_ends += [(end, kind) for *both, kind in ends for end in both if kind == "pipe"]
+        if outlasts_the_block:  # who reads from a closed number reads what the recorder asks with
+            open_ends = []
         scripts = [
             [_step(chance, ends, open_ends, ep, nothing) for _ in range(chance.randint(2, 7))]
             for _ in range(3)

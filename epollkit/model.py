@@ -293,7 +293,7 @@ class Pipe:
             self.slots[-1][0] += odd
             self.slots[-1][1] += odd
             left -= odd
-        while left and not self.is_full:
+        while left and len(self.slots) < self.most:
             part = min(left, self.page)
             self.slots.append([part, part])
             left -= part
@@ -419,8 +419,8 @@ class UnixSocket(File):
             cost = self.machine.truesize(part)
             self.taken += cost
             self.peer.messages.append([part, cost])
+            self.peer.after_arrival()
             sent += part
-            wake(self.peer.queue, IN | PRI)
         if size and not sent:
             raise error("EAGAIN")
         return sent
@@ -446,6 +446,9 @@ class UnixSocket(File):
         if self.shut & READING:
             return 0
         raise error("EAGAIN")
+
+    def after_arrival(self):
+        wake(self.queue, IN | PRI)
 
     def after_message(self, is_finished):
         """Rule 8: room is news for the writer whenever a message of its own is finished."""

@@ -262,27 +262,30 @@ COPIES = "d0", "d1"
 SLOTS = 1, 2, 4, None  # of a pipe: a power of two; small ones fill up
 SIZES = {
     ReadEnd: (1, 1, 2, 100, 700, 2049, 4095, 4096, 4097, 8192, 65536),
-    UnixSocket: (1, 1, 100, 700, 3776, 4096, 30000, 36544, 300000),
+    UnixSocket: (1, 1, 100, 500, 700, 3776, 4096, 30000, 36544, 300000),
     Udp: (1, 10, 700),
     EventFd: (0, 1, 1, 5, 2**64 - 2, 2**64 - 1),
     Epoll: (1,),
 }
 SIZES[WriteEnd] = SIZES[ReadEnd]
 CONDITIONS = (IN, IN, OUT, OUT, IN | OUT, IN | OUT | RDHUP, IN | PRI | OUT, RDHUP, 0)
-FLAGS = (0, 0, 0, ET, ET, ET, ONESHOT, ET | ONESHOT, EXCLUSIVE, EXCLUSIVE | ET)
+FLAGS = (0, 0, 0, 0, *[ET] * 5, ONESHOT, ET | ONESHOT, EXCLUSIVE, EXCLUSIVE | ET)
 #: How often a call is drawn, in comparison with others; each program changes that for itself.
 OFTEN = {
-    "poll": 12,
+    "poll": 16,
     "write": 12,
     "read": 10,
-    "register": 8,
-    "modify": 4,
-    "opening": 2,
+    "register": 5,
+    "modify": 2,
+    "opening": 1,
     "unregister": 1,
     "dup": 1,
-    "close": 1,
-    "shutdown": 0.5,
+    "close": 0.5,
+    "shutdown": 0.2,
 }
+
+
+ALWAYS = "poll", "write", "read", "register"  # in each program
 
 
 class Draw:
@@ -290,15 +293,22 @@ class Draw:
 
     def __init__(self, rng, length, model):
         self.rng, self.model, self.calls, self.outcomes = rng, model, [], []
-        kinds = rng.sample(STREAMS, rng.choice((1, 1, 1, 2, 3)))
+        kinds = rng.sample(STREAMS, rng.choice((1, 1, 1, 2)))
         streams = [(kind, names) for kind in kinds for names in OPENINGS[kind]]
-        epolls = [("epoll", names) for names in OPENINGS["epoll"][: rng.choice((1, 1, 1, 2, 3, 6))]]
-        self.openings = rng.sample(streams, min(len(streams), rng.randint(1, 4))) + epolls
+        epolls = [("epoll", names) for names in OPENINGS["epoll"][: rng.choice((1, 1, 2, 3, 3, 6))]]
+        self.openings = rng.sample(streams, min(len(streams), rng.randint(1, 3))) + epolls
         self.sizes = {kind: rng.choices(sizes, k=3) for kind, sizes in SIZES.items()}
-        self.masks = [rng.choice(CONDITIONS) | rng.choice(FLAGS) for _ in range(3)]
-        often = [often * rng.choice((0.2, 1, 1, 3)) for often in OFTEN.values()]
+        flag = rng.choice(FLAGS)
+        flags = (flag, flag, rng.choice(FLAGS))
+        self.masks = [rng.choice(CONDITIONS) | flag for flag in flags]
+        often = [
+            often * (1 if name in ALWAYS else rng.choice((0, 0.3, 1, 3)))
+            for name, often in OFTEN.items()
+        ]
         for kind, arguments in self.openings:
             self.open(kind, arguments)
+        for _ in self.openings:
+            self.register()
         for name in rng.choices(list(OFTEN), often, k=length - len(self.calls)):
             getattr(self, name)()
 
@@ -361,7 +371,8 @@ class Draw:
         self.call("poll", self.name(Epoll), self.rng.choice((1, 2, 10, 10)))
 
     def register(self):
-        self.call("register", self.name(Epoll), self.name(File), self.mask())
+        kind = Epoll if self.rng.random() < 0.2 else File
+        self.call("register", self.name(Epoll), self.name(kind), self.mask())
 
     def entry(self):
         """Choose an epoll and a name, mostly one that is on its interest list."""

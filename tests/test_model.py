@@ -6,7 +6,8 @@ import platform
 
 import pytest
 
-from epollkit import model, programs
+from epollkit import beliefs, model, programs
+from epollkit.masks import ERR, IN
 
 PROGRAMS = int(os.environ.get("EPOLLKIT_PROGRAMS", "3000"))
 
@@ -31,6 +32,108 @@ def test_random_programs_end_alike_on_the_model_and_on_the_kernel():
         "ELOOP",
         "ENXIO",
     } <= errors
+
+
+# Planted mistakes: those that people believe, and these.
+
+
+class NoTidying(model.Epoll):
+    def readiness(self):
+        return IN if any(entry.ask() for entry in self.ready) else 0
+
+
+class LastInLast(model.Epoll):
+    def add(self, file, name, mask):
+        super().add(file, name, mask)
+        file.queue.sort(key=lambda entry: entry is self.interest[file, name])
+
+
+class NoKeyFilter(model.Epoll):
+    class Entry(model.Entry):
+        def listens(self, key):
+            return super().listens(0)
+
+
+class BackToTheHead(model.Epoll):
+    def wait(self, most):
+        before = list(self.ready)
+        events = super().wait(most)
+        self.ready = dict.fromkeys(sorted(self.ready, key=before.index))
+        return events
+
+
+class NoWakeAtClose(model.Pipe):
+    def after_close(self):
+        pass
+
+
+class NoMerging(model.Pipe):
+    def put(self, size):
+        if self.slots:
+            self.slots[-1][1] = self.page
+        return super().put(size)
+
+
+class ModifyUnqueues(model.Epoll):
+    def modify(self, file, name, mask):
+        self.ready.pop(self.entry(file, name), None)
+        super().modify(file, name, mask)
+
+
+class ExclusiveFirst(model.Epoll):
+    def add(self, file, name, mask):
+        super().add(file, name, mask)
+        file.queue.sort(key=lambda entry: entry is not self.interest[file, name])
+
+
+class NoLinkUp(model.Epoll):
+    def links_up(self):
+        return 0
+
+
+class NoWakeWithin(model.Epoll):
+    class Entry(model.Entry):
+        def queue_up(self):
+            self.epoll.ready.setdefault(self)
+
+
+class SendIsNoNews(model.Udp):
+    def after_send(self):
+        pass
+
+
+class ForgetsTheError(model.UnixSocket):
+    def readiness(self):
+        return super().readiness() & ~ERR
+
+
+class FifoWithoutMemory(model.Model):
+    def fifo(self, name, path, mode):
+        super().fifo(name, path, mode)
+        self.files[name].waits_for = None
+
+
+PLANTED = [
+    *(NoTidying, LastInLast, NoKeyFilter, BackToTheHead, NoWakeAtClose, NoMerging, ModifyUnqueues),
+    *(ExclusiveFirst, NoLinkUp, NoWakeWithin, SendIsNoNews, ForgetsTheError, FifoWithoutMemory),
+    *(belief.mistake for belief in beliefs.BELIEFS.values()),
+]
+
+
+@pytest.mark.parametrize("mistake", PLANTED)
+def test_a_mistake_in_the_model_is_found(mistake):
+    """A model with one mistake ends differently on one of the first 1,500 programs: the test above
+    can fail.
+    """
+    for seed in range(1500):
+        program, outcomes = programs.draw(seed)
+        world = beliefs.with_mistake(mistake)(programs.this_machine())
+        try:
+            if programs.run(program, world) != outcomes:
+                return
+        except model.NotModelled:
+            return
+    pytest.fail("1,500 programs do not tell it from the right model")
 
 
 def test_the_same_seed_draws_the_same_program():

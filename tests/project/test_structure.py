@@ -25,7 +25,7 @@ LAYERS = (
     {"masks", "linux", "extras"},
     {"syscalls", "saved", "model"},
     {"log", "programs"},
-    {"recording", "analysis"},
+    {"recording", "analysis", "beliefs"},
     {"drawing", "sandbox"},
     {"widgets"},
     {"player"},

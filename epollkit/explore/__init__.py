@@ -5,6 +5,7 @@ a cell.
 """
 
 from ..player.step_through import step_through
+from .beliefs import beliefs
 from .buffers import buffers
 from .endings import endings
 from .matrix import matrix
@@ -13,4 +14,14 @@ from .server.visit import visit
 from .triggers import triggers
 from .waiting import waiting
 
-__all__ = ["buffers", "endings", "matrix", "server", "step_through", "triggers", "visit", "waiting"]
+__all__ = [
+    "beliefs",
+    "buffers",
+    "endings",
+    "matrix",
+    "server",
+    "step_through",
+    "triggers",
+    "visit",
+    "waiting",
+]

@@ -326,8 +326,10 @@ class Draw:
     def open(self, kind, arguments):
         opened = arguments[:1] if kind == "fifo" else arguments
         if not self.model.files.keys() & set(opened):
-            more = (self.rng.choice(SLOTS),) if kind == "pipe" else ()
-            self.call(kind, *arguments, *more)
+            slots = self.rng.choice(SLOTS)
+            if slots and slots > self.model.machine.slots:
+                slots = None  # beyond the soft limit no pipe may grow
+            self.call(kind, *arguments, *((slots,) if kind == "pipe" else ()))
 
     def names(self, *kinds):
         """List the open names of *kinds*, all that are known to the program now and then."""

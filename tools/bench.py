@@ -26,6 +26,7 @@ from types import SimpleNamespace
 from playwright.sync_api import sync_playwright
 
 import epollkit
+from epollkit import programs
 
 ROUNDS, REPEATS = 20_000, 7
 SIZES = (1_000, 10_000, 100_000)
@@ -336,9 +337,25 @@ def cost_of_the_player():
     print(f"\nstep_through of {table['count']:,} steps: {took_s:.2f} s, {size / 1e6:.2f} MB")
 
 
+def model_against_kernel():
+    """Hold the model of epoll against the kernel on 30,000 random programs, and say how long it
+    takes.
+    """
+    start, calls = time.perf_counter(), 0
+    for seed in range(30_000):
+        program, outcomes = programs.draw(seed)
+        calls += len(program)
+        if found := programs.difference(program, outcomes):
+            print(f"\nthe model differs in program {seed}: call {found[0]}, {found[1:]}")
+            return
+    took_s = time.perf_counter() - start
+    print(f"\nmodel and kernel: 30,000 programs, {calls:,} calls, all alike, {took_s:.0f} s")
+
+
 if __name__ == "__main__":
     cost_of_a_round()
     cost_of_a_log()
     a_million()
     cost_of_the_player()
+    model_against_kernel()
     from_key_to_picture()

@@ -33,6 +33,7 @@ from ..log import Log
 from ..masks import names as spelled
 from ..model import Epoll, EventFd, File, Model, UnixSocket
 from ..recording.recorder import record
+from ..widgets.controls import FREE
 from ..widgets.page import Explorable, panel, panels
 
 _places = itertools.count(1)
@@ -202,8 +203,10 @@ class Beliefs(Explorable):
         super().__init__()
         self.ran = None
         self.list = ipywidgets.Select(
-            options=[("Tick what you believe:", None)]
+            options=[("nothing yet", None)]
             + [(belief.words, key) for key, belief in BELIEFS.items()],
+            description="What do you believe?",
+            style=FREE,
             rows=10,
             layout={"width": "auto", "max_width": "960px"},
         )

@@ -13,12 +13,12 @@ everything goes, and `ink.Ink` draws it; this module puts the legend above it, s
 questions about it.
 """
 
-import base64
 import html
 import io
 
 from ..analysis.story import count
 from . import ink
+from .canvas import image
 from .layout import layout
 
 #: Where the rows of the legend begin under the upper edge, how far apart they are, and what a title
@@ -118,11 +118,6 @@ class Timeline:
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         story = self.log.summary()
-        data = base64.b64encode(self.png()).decode("ascii")
-        image = (
-            f'<img alt="{html.escape(story, quote=True)}" style="max-width: 100%" '
-            f'width="960" src="data:image/png;base64,{data}">'
-        )
         remarks = [f"Not seen: {limit}" for limit in self.log.limits()]
         if boxed := [
             each.name
@@ -134,7 +129,8 @@ class Timeline:
                 "a font such as Noto Sans CJK has them."
             )
         return {
-            "text/html": image + "".join(f"<p>{html.escape(remark)}</p>" for remark in remarks),
+            "text/html": image(self.png(), story)
+            + "".join(f"<p>{html.escape(remark)}</p>" for remark in remarks),
             "text/plain": story,
         }
 

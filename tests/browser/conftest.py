@@ -30,7 +30,7 @@ SWITCHES = [
     "--disable-background-networking",
     "--disable-component-update",
 ]
-PATIENCE_S = 60
+PATIENCE_S = 120
 #: What the page of a learner never shows: an error of a cell, a widget that has no model, a
 #: traceback that was printed.
 WRONG = (

@@ -273,7 +273,8 @@ KEYS = [*"abddjkmxyz00", "Space", "Home", "End", "PageDown", "PageUp"]
 KEYS += [f"Arrow{way}" for way in ("Up", "Down", "Left", "Right")] * 5
 #: What a key must not change: cells, the active one, whether it is edited, what is scrolled where.
 NOTEBOOK = """() => JSON.stringify([
-    [...document.querySelectorAll('.jp-Cell')].map(cell => [cell.className,
+    [...document.querySelectorAll('.jp-Cell')].map(cell => [
+        cell.classList.contains('jp-mod-active'), cell.classList.contains('jp-mod-selected'),
         cell.querySelector('.cm-content')?.innerText, cell.querySelector('.jp-InputPrompt')?.innerText]),
     document.querySelector('.jp-mod-editMode') !== null,
     [...document.querySelectorAll('*')].filter(one => one.scrollTop).map(one => [one.className, one.scrollTop]),

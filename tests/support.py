@@ -4,14 +4,12 @@ the rules that hold for every log, threads, busy cores, and what must be left be
 """
 
 import contextlib
-import gc
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import nbformat
@@ -191,24 +189,6 @@ def leaves_nothing():
     before = left()
     yield
     assert left() == before
-
-
-@contextlib.contextmanager
-def half_a_second(*what):
-    """Assert that the block uses less than half a second of the processor, on this thread; *what*
-    it was.  How long it takes by the clock depends on what else the machine does.
-
-    The garbage collector waits meanwhile: it would go through all that the tests before have piled
-    up, which takes up to a second.
-    """
-    gc.disable()
-    try:
-        began = time.thread_time()
-        yield
-        used = time.thread_time() - began
-    finally:
-        gc.enable()
-    assert used < 0.5, (*what, used)
 
 
 def nothing_overlaps(figure):

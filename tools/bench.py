@@ -7,6 +7,7 @@ hundred thousand calls; and a million calls, none lost. Then what a long recordi
 Chromium, to the explorable's new picture.
 """
 
+import functools
 import gc
 import json
 import os
@@ -352,10 +353,45 @@ def model_against_kernel():
     print(f"\nmodel and kernel: 30,000 programs, {calls:,} calls, all alike, {took_s:.0f} s")
 
 
+def cost_of_a_click():
+    """Print the slowest click of each explorable: what should take less than half a second."""
+    from epollkit import exercises, explore
+
+    def clicks(view, *controls):
+        return [(control.description, control.click) for control in controls]
+
+    def choices(dropdown):
+        return [
+            (label, functools.partial(setattr, dropdown, "value", value))
+            for label, value in dropdown.options
+        ]
+
+    views = {
+        "waiting": (view := explore.waiting(), clicks(view, view.attempt)),
+        "buffers": (
+            view := explore.buffers(),
+            clicks(view, view.write, view.fill, view.sleep, view.short, view.read, view.drain),
+        ),
+        "endings": (view := explore.endings(), choices(view.what)),
+        "quiz": (view := exercises.quiz("poll", seed=11), clicks(view, view.picks[0], view.next)),
+    }
+    print("\nthe slowest click of an explorable, in Python alone:")
+    for name, (view, acts) in views.items():
+        took = {}
+        for words, act in acts:
+            start = time.perf_counter()
+            act()
+            took[words] = time.perf_counter() - start
+        slowest = max(took, key=took.get)
+        print(f"{name:>22}: {1000 * took[slowest]:4.0f} ms ({slowest})")
+        view.close()
+
+
 if __name__ == "__main__":
     cost_of_a_round()
     cost_of_a_log()
     a_million()
     cost_of_the_player()
+    cost_of_a_click()
     model_against_kernel()
     from_key_to_picture()

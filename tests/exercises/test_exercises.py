@@ -84,12 +84,9 @@ def children():
 
 
 def check(id, attempt, seed=0):
-    """Check *attempt*, and assert that the verdict came in time and that nothing has changed
-    here.
-    """
-    before, begin = state_of_this_process(), time.monotonic()
+    """Check *attempt*, and assert that nothing has changed here."""
+    before = state_of_this_process()
     verdict = exercises.check(id, attempt, seed)
-    assert time.monotonic() - begin < 6
     assert state_of_this_process() == before
     return verdict
 

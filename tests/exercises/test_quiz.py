@@ -8,7 +8,7 @@ import os
 from collections import Counter
 
 import pytest
-from support import busy_cores, half_a_second, leaves_nothing
+from support import busy_cores, leaves_nothing
 
 from epollkit import exercises
 from epollkit.exercises.quiz.page import spelled
@@ -172,14 +172,12 @@ def test_the_view_says_who_is_right():
         )
         assert "ep.poll(0)" in view._still_bundle()["text/plain"]
         first, answer = view.question, run(view.question.program).answer
-        with half_a_second("pick"):
-            view.picks[list(first.choices).index(answer)].click()
+        view.picks[list(first.choices).index(answer)].click()
         assert "✔ You picked" in view.verdict.value and "1 of 1 right" in view.score.value
         assert view.explained.children == (view.walk.widget,) and view.walk.log == view.outcome.log
         view.picks[0].click()
         assert "1 of 1 right" in view.score.value, "one pick for each question"
-        with half_a_second("next"):
-            view.next.click()
+        view.next.click()
         assert view.question != first and view.verdict.value == "" and view.explained.children == ()
         answer = run(view.question.program).answer
         wrong = next(choice for choice in view.question.choices if choice != answer)

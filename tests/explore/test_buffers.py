@@ -8,7 +8,7 @@ import select
 import threading
 
 import pytest
-from support import ROUNDS, busy_cores, half_a_second, leaves_nothing, nothing_overlaps, run_apart
+from support import ROUNDS, busy_cores, leaves_nothing, nothing_overlaps, run_apart
 
 from epollkit import linux
 from epollkit.explore import buffers
@@ -381,25 +381,6 @@ def test_made_and_closed_often():
             view.close()
             view.close()
             view.write.click()  # too late, and says nothing
-
-
-def test_no_click_takes_half_a_second(view):
-    for kind in KINDS:
-        view.stream.value = kind
-        for amount in (1, MOST):
-            view.amount.field.value = str(amount)
-            for button in (
-                view.write,
-                view.fill,
-                view.sleep,
-                view.short,
-                view.read,
-                view.drain,
-                view.fill,
-                view.drain,
-            ):
-                with half_a_second(kind, amount, button.description):
-                    button.click()
 
 
 def test_all_cores_busy():

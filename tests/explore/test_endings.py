@@ -15,7 +15,7 @@ import time
 from contextlib import ExitStack
 
 import pytest
-from support import ROUNDS, busy_cores, half_a_second, leaves_nothing, nothing_overlaps, run_apart
+from support import ROUNDS, busy_cores, leaves_nothing, nothing_overlaps, run_apart
 
 from epollkit import masks
 from epollkit.explore import endings, matrix
@@ -432,8 +432,7 @@ def test_every_ending_by_its_controls(view):
         view.stream.value = stream
         assert [key for _, key in view.what.options] == list(one.endings)
         for ending, (label, *_) in one.endings.items():
-            with half_a_second(stream, ending):
-                view.what.value = ending
+            view.what.value = ending
             assert view.still[1].startswith(
                 f"{one.label}: {label}. Asked for: IN | PRI | OUT | RDHUP. "
             ), view.message.value

@@ -257,11 +257,9 @@ def test_on_busy_cores():
 
 
 def test_what_lets_nothing_else_run_is_killed():
-    started = time.monotonic()
     assert "was killed" in repr(visit(holds_everything_up, "fast", limit_s=1))
     said = repr(visit(sleeps, "fast", limit_s=1))
     assert "waits, and not for a stream, in the line: time.sleep(1000)" in said
-    assert time.monotonic() - started < 30
 
 
 def test_the_story_is_the_same_every_time():

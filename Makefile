@@ -23,7 +23,7 @@ setup:  ## make .venv with what the course needs, and nothing else
 
 test:  ## run the package's tests, then every notebook, and compare its outputs with the stored ones
 	@$(SETUP_DEV)
-	@status=0; $(PY) -m pytest tests || status=$$?; \
+	@status=0; $(PY) -m pytest -n 2 --dist worksteal tests || status=$$?; \
 	if ls notebooks/*.ipynb >/dev/null 2>&1; then XDG_DATA_HOME=$$(mktemp -d) $(PY) -m pytest $(NBVAL) notebooks || status=$$?; \
 	else echo "There is no notebook in notebooks/ to run."; fi; exit $$status
 
@@ -44,7 +44,7 @@ lint:  ## check the style of the package, the tests, the tools and the notebooks
 .PHONY: test-browser proofs binder-links
 test-browser:  ## run every notebook in JupyterLab in a headless Chromium
 	@$(SETUP_DEV)
-	@$(PY) -m pytest tests/browser
+	@$(PY) -m pytest -n 2 --dist worksteal tests/browser
 
 proofs:  ## run what takes many minutes, or packages of others (EPOLLKIT_PROOFS=small: a short share)
 	@$(SETUP_DEV)

@@ -137,6 +137,23 @@ def test_triggers(page, lab, use):
 
 
 @each_way
+def test_beliefs(page, lab, use):
+    root, _ = opened(page, lab, "beliefs")
+    believed = root.locator("select")
+    believed.wait_for()
+    if use is MOUSE:
+        believed.select_option("EPOLLONESHOT takes the entry off the interest list.")
+        says(root, "The kernel disagrees with you, and the model foresaw it.", "EEXIST")
+    else:
+        press(believed, "End")
+        says(root, "What is in a pipe is lost when the writer closes.", "os.close(w)")
+        page.tab.keyboard.press("ArrowUp")
+        says(root, "An epoll cannot be watched by another epoll.", "outer.register(ep")
+    root.locator("img").wait_for()
+    assert page.wrong() == []
+
+
+@each_way
 def test_endings(page, lab, use):
     root, button = opened(page, lab, "endings")
     says(root, "0x10 = EPOLLHUP", "Then a read returned b'' (EOF).")

@@ -31,6 +31,8 @@ CELLS = {
     "buffers": "explore.buffers()",
     "triggers": "explore.triggers()",
     "endings": "explore.endings()",
+    "matrix": "explore.matrix()",
+    "beliefs": "explore.beliefs()",
     "server": ECHO_SERVER,
     "verdict": WRONG,
     "solution": 'exercises.solution("is-readable")',

@@ -15,6 +15,7 @@ PRESSED = {
         "one-shot (IN | ONESHOT): 6 of 6 more",
     ),
     ".epollkit-endings": ('.widget-toggle-button:text-is("PRI")', "EPOLLPRI"),
+    ".epollkit-beliefs": ("select option:nth-of-type(2)", "The kernel disagrees with you"),
     ".epollkit-server": ('button:text-is("+ fast")', ", fast. "),
 }
 NO_SUCH_KERNEL = {"name": "none", "display_name": "none", "language": "none"}

@@ -372,6 +372,10 @@ def cost_of_a_click():
             view := explore.buffers(),
             clicks(view, view.write, view.fill, view.sleep, view.short, view.read, view.drain),
         ),
+        "triggers": (
+            view := explore.triggers(),
+            clicks(view, view.arrive, view.ask, view.ask_on, view.arm_one_shot, view.arm_edge),
+        ),
         "endings": (view := explore.endings(), choices(view.what)),
         "quiz": (view := exercises.quiz("poll", seed=11), clicks(view, view.picks[0], view.next)),
     }

@@ -12,7 +12,7 @@ from .task import ROUNDS, NotAnAttempt
 from .verdict import Said, Solution, Verdict
 
 #: Seconds until an attempt that lets nothing else run, not even what looks after it, is ended.
-LIMIT_S = 5.0
+LIMIT_S = 10.0
 
 _attempted = set()
 

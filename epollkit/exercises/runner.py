@@ -6,11 +6,13 @@ Facts about attempts
 * An attempt that sleeps on a stream goes on when somebody writes, reads or closes.  When the
   counterpart has played its part, or has given up, and there is no other thread or process, nobody
   will.
+* On a machine with too much to do everything takes longer, also what is right.
 
 What we do about them
 ---------------------
 Where nobody can wake the attempt any more, the round is over at once.  Everything else that does
-not come back (a nap, a lock, a loop that makes no calls) is given up after a few seconds.
+not come back (a nap, a lock, a loop that makes no calls) is given up after a number of short
+looks: a few seconds, and more on a busy machine, which looks less often.
 """
 
 import json
@@ -18,7 +20,6 @@ import os
 import reprlib
 import sys
 import threading
-import time
 
 from .. import linux
 from ..recording.recorder import record
@@ -27,12 +28,25 @@ from . import scene as scenes
 from .content import set_up
 from .task import ROUNDS
 
-#: The child tells what it saw after so many seconds, also of an attempt that has not come back.
+#: The child tells what it saw after looks that take so many seconds on a machine with nothing else
+#: to do, also of an attempt that has not come back.
 LIMIT_S = 3.0
 #: An attempt that makes more calls in one round is stopped.  It needs some twenty.
 MOST_CALLS = 8_000
-#: How often, in seconds, to look whether anybody can still wake an attempt that sleeps.
+#: Seconds from one look to the next: is it over, and can anybody still wake an attempt that sleeps?
 LOOK_S = 0.01
+
+
+class Patience:
+    """Looks that are left, for all rounds together."""
+
+    def __init__(self):
+        self.looks = round(LIMIT_S / LOOK_S)
+
+    def wait(self, thread):
+        """Wait for the time of one look, or until *thread* has ended."""
+        thread.join(LOOK_S)
+        self.looks -= 1
 
 
 class Attempt(Watched):
@@ -74,7 +88,7 @@ def run_rounds(folder, id, function, seed):
     """Run *function* as an attempt at the exercise *id*, round by round, and leave in *folder* what
     was seen.
     """
-    deadline = time.monotonic() + LIMIT_S
+    patience = Patience()
     if linux.is_asleep(threading.main_thread(), 0) is None:
         raise RuntimeError(
             "this kernel does not show in which call a thread sleeps (/proc/self/task/TID/syscall); "
@@ -83,11 +97,11 @@ def run_rounds(folder, id, function, seed):
     for number in range(ROUNDS):
         os.truncate(folder / "output", 0)  # so that what is there is this round's
         scene = set_up(id, seed, number)
-        if not run_round(scene, function, deadline, folder / f"round-{number}"):
+        if not run_round(scene, function, patience, folder / f"round-{number}"):
             break
 
 
-def run_round(scene, function, deadline, path) -> bool:
+def run_round(scene, function, patience, path) -> bool:
     """Run one round and write the log and the findings beside *path*.
 
     Returns whether another one makes sense.
@@ -100,7 +114,7 @@ def run_round(scene, function, deadline, path) -> bool:
     with record(gate=attempt.gate, **scene.streams) as log:
         attempt.thread.start()
         counterpart.start()
-        found = wait_for(attempt, counterpart, deadline)
+        found = wait_for(attempt, counterpart, patience)
     after = open_numbers()
     found |= {
         "wanted": scene.wanted.hex() if isinstance(scene.wanted, bytes) else scene.wanted,
@@ -138,13 +152,13 @@ def run_round(scene, function, deadline, path) -> bool:
     return found["state"] == "returned" and not found["gone"]
 
 
-def wait_for(attempt, counterpart, deadline) -> dict:
-    """Wait until *attempt* is over, or nobody can wake it, or *deadline* has passed.  Returns how
-    it ended; ``stuck`` if nobody can wake it.
+def wait_for(attempt, counterpart, patience) -> dict:
+    """Wait until *attempt* is over, or nobody can wake it, or *patience* is at its end.  Returns
+    how it ended; ``stuck`` if nobody can wake it.
     """
     looks = calls = 0
-    while not attempt.is_over and time.monotonic() < deadline:
-        attempt.thread.join(LOOK_S)
+    while not attempt.is_over and patience.looks > 0:
+        patience.wait(attempt.thread)
         if calls == attempt.calls and scenes.sleeps_for_ever(attempt.thread):
             looks += 1
         else:
@@ -152,8 +166,8 @@ def wait_for(attempt, counterpart, deadline) -> dict:
         if looks == scenes.LOOKS:
             return {"state": "stuck"}
     found = dict(attempt.result)
-    if attempt.is_over:
-        counterpart.join(max(0, deadline - time.monotonic()))
+    while attempt.is_over and counterpart.is_alive() and patience.looks > 0:
+        patience.wait(counterpart)
     return found
 
 

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,7 +35,10 @@ with socket.create_server(("127.0.0.1", 0), backlog=500) as listener:
 
 @contextmanager
 def running(descriptors=256):
-    """Run the server with so many file descriptors; gives a function that connects to it."""
+    """Run the server with so many file descriptors.
+
+    Gives a function that connects to it, and one that counts what it holds open.
+    """
     cells = nbformat.read(NOTEBOOK, as_version=4).cells
     program = PROGRAM.format(
         cells="\n".join(
@@ -49,7 +53,10 @@ def running(descriptors=256):
     )
     try:
         port = int(server.stdout.readline())
-        yield lambda: socket.create_connection(("127.0.0.1", port), timeout=60)
+        yield (
+            lambda: socket.create_connection(("127.0.0.1", port), timeout=60),
+            lambda: len(os.listdir(f"/proc/{server.pid}/fd")),
+        )
         assert server.poll() is None, "it has ended by itself"
         ended, _ = server.communicate("stop", timeout=60)
         assert server.returncode == 0 and ended == "True\n"
@@ -77,12 +84,12 @@ def echo(connect, data):
 
 def test_a_client_that_half_closes_gets_every_byte():
     data = random.Random(1).randbytes(3_000_000)
-    with running() as connect:
+    with running() as (connect, _):
         assert echo(connect, data) == data
 
 
 def test_a_client_that_never_reads_and_resets_harm_nobody_else():
-    with running() as connect, connect() as silent:
+    with running() as (connect, _), connect() as silent:
         silent.setblocking(False)
         with pytest.raises(BlockingIOError):
             while True:
@@ -96,7 +103,7 @@ def test_a_client_that_never_reads_and_resets_harm_nobody_else():
 
 
 def test_callers_for_whom_no_descriptor_is_left_are_hung_up_on_and_the_others_are_served():
-    with running(descriptors=32) as connect:
+    with running(descriptors=32) as (connect, count_held):
         lines = [connect() for _ in range(60)]
         served = 0
         for line in lines:
@@ -108,4 +115,8 @@ def test_callers_for_whom_no_descriptor_is_left_are_hung_up_on_and_the_others_ar
         for line in lines:
             line.close()
         assert 20 < served < 32
+        deadline = time.monotonic() + 60
+        while count_held() > 20:  # until then it hangs up on callers, as it should
+            assert time.monotonic() < deadline, "it keeps connections that have ended"
+            time.sleep(0.01)
         assert echo(connect, b"and now?") == b"and now?"

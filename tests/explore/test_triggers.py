@@ -5,7 +5,7 @@ import re
 import select
 
 import pytest
-from support import ROUNDS, busy_cores, half_a_second, leaves_nothing, nothing_overlaps, run_apart
+from support import ROUNDS, busy_cores, leaves_nothing, nothing_overlaps, run_apart
 
 from epollkit import linux
 from epollkit.explore import triggers
@@ -343,16 +343,6 @@ view.close()
 assert opened() == before and threading.active_count() == 1
 """
     run_apart(program)
-
-
-def test_no_click_takes_half_a_second(view):
-    controls = [view.arrive, view.ask, view.ask_on, view.arm_one_shot, view.arm_edge]
-    view.amount.field.value = "5000"
-    for reads in READS:
-        view.reads.value = reads
-        for button in controls * 2:
-            with half_a_second(reads, button.description):
-                button.click()
 
 
 def test_all_cores_busy():

@@ -22,7 +22,7 @@ from .clients import TEMPERS
 from .visit import MOST_CLIENTS, visit
 
 #: Seconds that a server may take, whatever it does.
-LIMIT_S = 1.5
+LIMIT_S = 1.2
 TIPS = {
     "fast": "sends a line, reads it back; twice",
     "slow reader": "sends a lot, and reads when nobody else has anything to do",

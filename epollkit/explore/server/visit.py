@@ -45,8 +45,10 @@ from .verdict import Visit
 #: So many calls in a row by which nothing changes are no accident.
 IN_VAIN = 24
 #: Seconds: of the processor, that a server may use up without making a call; of the clock, until
-#: the child is killed.
-PROCESSOR_S, LIMIT_S = 0.4, 5.0
+#: the server is given up.
+PROCESSOR_S, LIMIT_S = 0.4, 4.0
+#: What the child is given to tell what it saw; then it is killed, for it cannot.
+GRACE_S = 1.0
 MOST_CLIENTS = 6
 
 
@@ -208,7 +210,7 @@ def play(server, clients, deadline, recorder) -> str:
 
 def visit_apart(folder, serve, tempers, seed, limit_s):
     """Let clients of *tempers* visit *serve*, and leave in *folder* what was seen."""
-    deadline = time.monotonic() + limit_s * 0.8
+    deadline = time.monotonic() + limit_s
     gc.disable()
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
@@ -301,7 +303,7 @@ def visit(serve, *tempers, seed=0, limit_s=LIMIT_S) -> Visit:
     socket, send back to each client what it gets from it, at the latest when a line is complete,
     and return when there is something to read from *stop*, a file descriptor.  *tempers*, up to
     six: "fast", "slow reader", "silent", "leaves", "resets"; in the order in which they come.
-    *seed* makes what they send.  The server runs in a child process, which is killed after
+    *seed* makes what they send.  The server runs in a child process, and is given up after
     *limit_s* seconds: whatever it does, it does no harm here.
 
     Returns a `Visit`: as the last value of a cell it shows itself.  Raises TypeError if *serve* is
@@ -316,7 +318,7 @@ def visit(serve, *tempers, seed=0, limit_s=LIMIT_S) -> Visit:
         raise ValueError(
             f"got {tempers!r}; pass one to {MOST_CLIENTS} of {', '.join(map(repr, TEMPERS))}"
         )
-    with run_apart(visit_apart, serve, tempers, seed, limit_s, limit_s=limit_s) as child:
+    with run_apart(visit_apart, serve, tempers, seed, limit_s, limit_s=limit_s + GRACE_S) as child:
         if not (child.folder / "found").exists():
             how = {"state": child.how, "signal": child.signal, "said": child.failure}
             return Visit(None, how | {"clients": []})

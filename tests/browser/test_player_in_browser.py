@@ -2,11 +2,13 @@
 windows, and the same page from a file.
 """
 
+import ast
 import json
 import re
 
 import nbformat
 import pytest
+from support import NOTEBOOKS
 
 RECORD = """
 import os, select, threading, epollkit
@@ -79,6 +81,7 @@ with epollkit.record() as log:
 SHOW = "view = explore.step_through(log)\nview"
 TELL = "import json\nprint(json.dumps(view.table))"
 SAVE = 'view.save("saved.html").name'
+LESSONS = sorted(path.name for path in NOTEBOOKS.glob("[01]*.ipynb"))
 KEYS = (*"abddjkmxyz00", "Space", "Home", "End", "PageDown", *["ArrowDown"] * 10, *["ArrowUp"] * 10)
 #: What no key may change: which cell is active, what the cells hold, where the page has scrolled.
 NOTEBOOK = """() => {
@@ -86,6 +89,16 @@ NOTEBOOK = """() => {
     return [cells.map(cell => cell.classList.contains('jp-mod-active')),
             cells.map(cell => cell.querySelector('.jp-InputArea').innerText),
             [...document.querySelectorAll('.jp-WindowedPanel-outer, .jp-Notebook')].map(e => e.scrollTop)]; }"""
+
+#: What the player says at each step.
+EVERY = """async root => {
+const slider = root.querySelector('input'), said = [];
+for (let stop = 0; stop <= Number(slider.max); stop++) {
+    slider.value = stop;
+    slider.dispatchEvent(new Event('input'));
+    said.push(root.innerText);
+}
+return said; }"""
 
 
 class Player:
@@ -375,15 +388,7 @@ def test_in_the_dark_there_is_no_white_slab(page, lab):
 @pytest.mark.parametrize("program", [RECORD, ASYNCIO, LONG], ids=["two-threads", "asyncio", "long"])
 def test_the_saved_page_says_the_same(page, lab, browser, program):
     player = shown(page, lab, program, SAVE)
-    every = """async root => {
-        const slider = root.querySelector('input'), said = [];
-        for (let stop = 0; stop <= Number(slider.max); stop++) {
-            slider.value = stop;
-            slider.dispatchEvent(new Event('input'));
-            said.push(root.innerText);
-        }
-        return said; }"""
-    in_the_notebook = player.root.evaluate(every)
+    in_the_notebook = player.root.evaluate(EVERY)
     assert len(set(in_the_notebook)) == player.count
     offline = browser.new_context(offline=True)
     wrong = []
@@ -393,7 +398,7 @@ def test_the_saved_page_says_the_same(page, lab, browser, program):
     tab.goto((lab.root / "saved.html").as_uri())
     saved = Player(tab, player.table)
     saved.is_at(1)
-    assert saved.root.evaluate(every) == in_the_notebook
+    assert saved.root.evaluate(EVERY) == in_the_notebook
     saved.root.focus()
     tab.keyboard.press("Home")
     for key, step in (("ArrowRight", 2), ("End", saved.count), ("Home", 1)):
@@ -406,3 +411,38 @@ def test_the_saved_page_says_the_same(page, lab, browser, program):
     offline.close()
     fetched = [text for text in wrong if not re.match("file:|data:", text)]
     assert fetched == []
+
+
+def keep_pages(notebook, folder) -> list:
+    """Have each cell of *notebook* that ends with step_through() save its page, too.
+
+    Returns the paths of the pages, in order.
+    """
+    paths = []
+    for cell in notebook.cells:
+        if cell.cell_type != "code" or "explore.step_through(" not in cell.source:
+            continue
+        *_, last = ast.parse(cell.source).body
+        shown = ast.get_source_segment(cell.source, last)
+        if shown.startswith("explore.step_through("):
+            paths.append(folder / f"page-{len(paths)}.html")
+            before = cell.source[: -len(shown)]
+            cell.source = f"{before}walk = {shown}\nwalk.save({str(paths[-1])!r})\nwalk"
+    return paths
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_what_a_notebook_saves_says_the_same(page, lab, browser, name):
+    notebook = nbformat.read(NOTEBOOKS / name, 4)
+    paths = keep_pages(notebook, lab.root)
+    nbformat.write(notebook, lab.root / "notebooks" / "saving.ipynb")
+    page.open("notebooks/saving.ipynb").run_all()
+    players = page.tab.locator(".epollkit-player")
+    assert players.count() == len(paths) > 0
+    offline = browser.new_context(offline=True)
+    for player, path in zip(players.all(), paths, strict=True):
+        tab = offline.new_page()
+        tab.goto(path.as_uri())
+        tab.wait_for_selector(".epollkit-player")
+        assert tab.locator(".epollkit-player").evaluate(EVERY) == player.evaluate(EVERY)
+    offline.close()

@@ -23,8 +23,6 @@ from ..drawing.canvas import Canvas, image
 from .endings import BITS, CHOICES, STREAMS, observe, spelled
 
 ASKED = sum(BITS[name] for name in CHOICES)
-#: How often an experiment is made anew whose ending did not arrive in time: machines are busy.
-TRIES = 5
 #: Bytes that are spelled out; of more, the number is given.
 LONGEST = 6
 
@@ -41,22 +39,12 @@ class Row(NamedTuple):
     write: str
 
 
-def experiment(stream, ending, asked=ASKED):
-    """Return `endings.observe`'s outcome; try again if what was sent did not arrive in time."""
-    for _ in range(TRIES - 1):
-        try:
-            return observe(stream, ending, asked)
-        except TimeoutError:
-            continue
-    return observe(stream, ending, asked)
-
-
 def rows(*streams) -> list[Row]:
     """Make the experiments of *streams*, keys of `endings.STREAMS`; of all if there are none."""
     made = []
     for stream in streams or STREAMS:
         for ending in STREAMS[stream].endings:
-            outcome = experiment(stream, ending)
+            outcome = observe(stream, ending, ASKED)
             read, write = (
                 gave(outcome.values.get(line))
                 for line in (outcome.stream.read, outcome.stream.write)

@@ -230,10 +230,10 @@ class Resolver:
         if mask & masks.IN and source is not None and not _can_be_read(source, began, ended):
             return False
         if mask & (masks.HUP | masks.RDHUP) and source is not None:
-            if source.source is not None and not _has_ended(source.spans_of_endings, ended):
+            if source.source is not None and not source.spans_of_endings.any_touching(-inf, ended):
                 return False
         if mask & masks.ERR and stream.kind == "pipe" and sink is not None:
-            if sink.sink is not None and not _has_ended(sink.spans_of_sink_endings, ended):
+            if sink.sink is not None and not sink.spans_of_sink_endings.any_touching(-inf, ended):
                 return False
         return not (mask & masks.IN and not stream.readable) and not (
             mask & masks.OUT and not stream.writable
@@ -256,13 +256,8 @@ def _can_be_read(flow, began, ended):
         flow.is_fed_elsewhere
         or flow.most(began, ended) > 0
         or flow.source is None
-        or _has_ended(flow.spans_of_endings, ended)
+        or flow.spans_of_endings.any_touching(-inf, ended)
     )
-
-
-def _has_ended(endings, until):
-    """Tell whether one of these endings had begun by then."""
-    return endings.any_touching(-inf, until)
 
 
 # the entries, with their times

@@ -5,12 +5,13 @@ what is asked, on which streams, and what helps.  Whoever judges it needs to kno
 
 import ast
 import inspect
-import linecache
 import os
 import select
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from ..recording.callsite import keep_source
 
 ROUNDS = 3
 #: How a function begins that is made of the steps of an exercise.
@@ -114,7 +115,7 @@ class Task:
 def from_source(source, place, names) -> Callable:
     """Return the function that *source* defines, with *names* in sight; its text is *place*."""
     names = dict(names)
-    linecache.cache[place] = len(source), None, source.splitlines(True), place
+    keep_source(place, source)
     exec(compile(source, place, "exec"), names)
     return names[ast.parse(source).body[0].name]
 

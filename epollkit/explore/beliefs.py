@@ -26,12 +26,14 @@ from typing import NamedTuple
 
 import ipywidgets
 
+from ..analysis.story import count
 from ..beliefs import BELIEFS, Refutation, refutation
 from ..drawing.canvas import image
 from ..drawing.timeline import timeline
 from ..log import Log
 from ..masks import names as spelled
 from ..model import Epoll, EventFd, File, Model, UnixSocket
+from ..recording.callsite import keep_source
 from ..recording.recorder import record
 from ..widgets.controls import FREE
 from ..widgets.page import Explorable, panel, panels
@@ -125,8 +127,7 @@ def run(found: Refutation) -> Run:
     """
     code, printed = text(found.program), []
     place, variables = f"<belief {next(_places)}>", {"print": printed.append}
-    # the recorder reads the lines from there
-    linecache.cache[place] = (len(code), None, code.splitlines(True), place)
+    keep_source(place, code)
     thread = threading.current_thread()
     name, thread.name = thread.name, "you"
     refusal = None
@@ -175,7 +176,7 @@ def close_all(program, variables):
 # on the page
 
 
-def said(end) -> str:
+def in_words(end) -> str:
     """Spell what a call gave: a report by the names of its masks."""
     if isinstance(end, list):
         return "[" + ", ".join(f"({name}, {spelled(mask)})" for name, mask in end) + "]"
@@ -187,10 +188,10 @@ def verdict(found: Refutation, end) -> str:
     if end == found.believed:
         return (
             "Here the kernel does what you believe. Then the model is wrong on this machine: "
-            f"it says {said(found.modelled)}."
+            f"it says {in_words(found.modelled)}."
         )
     if end != found.modelled:
-        return f"The kernel agrees with neither: the model says {said(found.modelled)}."
+        return f"The kernel agrees with neither: the model says {in_words(found.modelled)}."
     return "The kernel disagrees with you, and the model foresaw it."
 
 
@@ -222,10 +223,13 @@ class Beliefs(Explorable):
         belief = BELIEFS[self.list.value]
         found = refutation(belief)
         self.ran = run(found)
-        calls = f"{found.calls} call{'s' * (found.calls > 1)}"
+        calls = count(found.calls, "call")
         answers = panels(
-            ("You believe", [html.escape(belief.words), f"<code>{said(found.believed)}</code>"]),
-            ("The kernel says", [f"<code>{html.escape(said(self.ran.end))}</code>"]),
+            (
+                "You believe",
+                [html.escape(belief.words), f"<code>{in_words(found.believed)}</code>"],
+            ),
+            ("The kernel says", [f"<code>{html.escape(in_words(self.ran.end))}</code>"]),
             ("Where people have it from", [html.escape(belief.source)]),
         )
         program = panel(

@@ -47,6 +47,13 @@ NOT_THE_LEARNERS = tuple(
 
 
 @lru_cache(None)
+def keep_source(place, text):
+    """Have *place*, the file name that code was compiled under, stand for *text*: whoever looks for
+    its lines finds them, the recorder and tracebacks alike.
+    """
+    linecache.cache[place] = len(text), None, text.splitlines(True), place
+
+
 def is_learners(filename: str) -> bool:
     """Tell whether code compiled under *filename* is the learner's own:
 

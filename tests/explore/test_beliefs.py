@@ -5,7 +5,7 @@ from support import leaves_nothing
 
 from epollkit.beliefs import BELIEFS, refutation
 from epollkit.explore import beliefs
-from epollkit.explore.beliefs import run, said, text, verdict
+from epollkit.explore.beliefs import in_words, run, text, verdict
 
 each = pytest.mark.parametrize("belief", BELIEFS.values(), ids=BELIEFS)
 
@@ -22,7 +22,7 @@ def test_the_kernel_refutes_a_belief_by_the_program_that_is_shown(belief):
 def test_a_kernel_that_agrees_with_the_belief_shows_that_the_model_is_wrong():
     found = refutation(BELIEFS["only-from-empty"])
     assert "Then the model is wrong on this machine" in verdict(found, found.believed)
-    assert said(found.modelled) in verdict(found, found.believed)
+    assert in_words(found.modelled) in verdict(found, found.believed)
     assert "agrees with neither" in verdict(found, [("r", 16)])
 
 

@@ -38,6 +38,7 @@ from typing import NamedTuple
 from ... import linux, masks
 from ...log import Log
 from ...masks import ERR, ET, HUP, IN, ONESHOT, OUT, RDHUP
+from ...recording.callsite import keep_source
 from ...recording.recorder import record
 from .programs import BOTH, KINDS, LEVELS, TOPICS, Program, make
 
@@ -74,8 +75,7 @@ def run(program: Program, is_recorded=False) -> Outcome:
     with ExitStack() as stack:
         place, names = f"<quiz {next(_places)}>", {}
         text = program.text()
-        # the recorder reads it from there
-        linecache.cache[place] = (len(text), None, text.splitlines(True), place)
+        keep_source(place, text)
         stack.callback(linecache.cache.pop, place, None)
         stack.callback(_close, names)
         log = None

@@ -484,6 +484,17 @@ class Log(Sequence):
 
         return find_limits(self)
 
+    def warnings(self) -> list:
+        """List what in this recording looks like a mistake, with the line that it comes from.
+
+        Returns `analysis.warnings.Finding` objects: first the *warnings*, which the recording
+        proves, then the *questions*, which may be meant; ``certain`` tells them apart.  Print one
+        to read it.
+        """
+        from .analysis.warnings import find_warnings
+
+        return find_warnings(self)
+
     def summary(self, most=60) -> str:
         """Tell the story in words, step by step, without times.
 

@@ -82,10 +82,11 @@ class Outcome:
 
 
 @contextlib.contextmanager
-def run_apart(target, *args, limit_s=LIMIT_S):
+def run_apart(target, *args, limit_s=LIMIT_S, is_enough=lambda folder: False):
     """Call ``target(folder, *args)`` in a forked child, cut off from this process, and wait until
     it is gone, at most *limit_s* seconds.
 
+    ``is_enough(folder)`` is called all the while; as soon as it is true, the child is killed.
     Gives an `Outcome`; what the child left in its folder can be read until the block ends.
     """
     with tempfile.TemporaryDirectory(prefix="epollkit-", ignore_cleanup_errors=True) as name:
@@ -98,7 +99,7 @@ def run_apart(target, *args, limit_s=LIMIT_S):
                 warnings.simplefilter("ignore", DeprecationWarning)
                 child.start()
             try:
-                is_over = is_gone(child.pid, ctrl_c, limit_s)
+                is_over = is_gone(child.pid, lambda: ctrl_c.came or is_enough(Path(name)), limit_s)
             finally:
                 exit_code = end(child)
         how = "stopped" if ctrl_c.came else "ended" if is_over else "killed"
@@ -129,16 +130,16 @@ class CtrlC:
             signal.signal(signal.SIGINT, self.before)
 
 
-def is_gone(pid, ctrl_c, limit_s) -> bool:
+def is_gone(pid, is_enough, limit_s) -> bool:
     """Wait until the process *pid* is gone; return False if it is not after *limit_s* seconds,
-    or when Ctrl-C came.
+    or when ``is_enough()`` is true.
 
     Looks now and then: to sleep until then would take a stream, which a recording of the learner's
     would show.  Its number is left with it.
     """
     deadline = time.monotonic() + limit_s
     while not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-        if time.monotonic() > deadline or ctrl_c.came:
+        if time.monotonic() > deadline or is_enough():
             return False
         time.sleep(LOOK_S)
     return True

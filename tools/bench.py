@@ -3,8 +3,8 @@
 Three tables: one round of write, poll, read with nobody watching, under `record()` and under
 strace, in turn, medians and ratios of one run; what it takes to record and draw a thousand to a
 hundred thousand calls; and a million calls, none lost. Then what a long recording costs in
-`step_through`. Last, how long it takes from the press of a key in JupyterLab, in a headless
-Chromium, to the explorable's new picture.
+`step_through`; how select, poll and epoll grow with the number of streams. Last, how long it takes
+from the press of a key in JupyterLab, in a headless Chromium, to the explorable's new picture.
 """
 
 import functools
@@ -27,7 +27,8 @@ from types import SimpleNamespace
 from playwright.sync_api import sync_playwright
 
 import epollkit
-from epollkit import programs
+from epollkit import explore, programs
+from epollkit.explore.scale import most_streams
 
 ROUNDS, REPEATS = 20_000, 7
 SIZES = (1_000, 10_000, 100_000)
@@ -353,9 +354,21 @@ def model_against_kernel():
     print(f"\nmodel and kernel: 30,000 programs, {calls:,} calls, all alike, {took_s:.0f} s")
 
 
+def curves():
+    """Run pipetest five times, and hold each run against the shape that notebook 13 shows."""
+    points = (10, 100, 500, most_streams())
+    print("\npipetest: a pass with the most streams costs so many times one with ten")
+    for _ in range(5):
+        run = explore.pipetest(*points)
+        times = {way: costs[max(costs)] / costs[10] for way, costs in run.us.items()}
+        print("".join(f"{way:>12} {times[way]:7.1f}×" for way in times), end="")
+        print(f"   epoll, dearest to cheapest: {run.factor('epoll'):.2f}×")
+        assert run.factor("epoll") < 1.5 and times["poll"] > 50 and times["select"] > 5
+
+
 def cost_of_a_click():
     """Print the slowest click of each explorable: what should take less than half a second."""
-    from epollkit import exercises, explore
+    from epollkit import exercises
 
     def clicks(view, *controls):
         return [(control.description, control.click) for control in controls]
@@ -397,5 +410,6 @@ if __name__ == "__main__":
     a_million()
     cost_of_the_player()
     cost_of_a_click()
+    curves()
     model_against_kernel()
     from_key_to_picture()

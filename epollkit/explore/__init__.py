@@ -9,6 +9,7 @@ from .beliefs import beliefs
 from .buffers import buffers
 from .endings import endings
 from .matrix import matrix
+from .scale import pipetest, scale
 from .server.page import server
 from .server.visit import visit
 from .triggers import triggers
@@ -19,6 +20,8 @@ __all__ = [
     "buffers",
     "endings",
     "matrix",
+    "pipetest",
+    "scale",
     "server",
     "step_through",
     "triggers",

@@ -44,8 +44,8 @@ STILL_IN_CALL = -1
 UNCOUNTED = {"epoll", "file", "other", "pty", "timerfd", "pidfd", "tls"}
 UNCOUNTED |= {"udp", "socket", "unix-dgram", "unix-seqpacket"}
 #: Flags of recv and send.  *Source:* ``include/linux/socket.h``.
-MSG_OOB, MSG_PEEK, MSG_DONTWAIT = 0x1, 0x2, 0x40
-AF_UNIX, SOCK_STREAM, SOL_SOCKET, SCM_RIGHTS = 1, 1, 1, 1
+MSG_OOB, MSG_PEEK, MSG_DONTWAIT, MSG_ERRQUEUE = 0x1, 0x2, 0x40, 0x2000
+AF_UNIX, SOCK_STREAM, SOL_SOCKET, SCM_RIGHTS, SO_ERROR = 1, 1, 1, 1, 4
 O_NONBLOCK, EFD_NONBLOCK = 0o4000, 0o4000
 DEFAULT_MASK = FLAGS["EPOLLIN"] | FLAGS["EPOLLPRI"] | FLAGS["EPOLLOUT"]
 
@@ -117,6 +117,8 @@ class Syscall:
     #: ends one direction or both, and leaves the descriptor open
     shuts_down: bool = False
     sets_blocking: bool = False
+    #: fetches the error that waits at a socket
+    fetches_error: bool = False
     #: ends in another call of this table, if the stream is not encrypted
     wraps: bool = False
     #: (descriptors, arguments, frame) → the other streams that the call concerns, as pairs of an
@@ -128,6 +130,8 @@ class Syscall:
     replaces: bool = False
     #: makes no call to the kernel: what follows is remembered, and nothing is logged
     silent: bool = False
+    #: (args, kwargs) → whether such a call is recorded at all; None for each
+    only: Callable | None = None
 
     # how much it moved, and with which flags
     #: *result*: the length of the data returned, or the number; *argument*: the length of what was
@@ -839,6 +843,15 @@ ROWS = [
     of_sockets("shutdown", keep=keep_rest, shuts_down=True, family="close", short="shut."),
     of_sockets("setblocking", keep=keep_rest, word="blocking", short="block.", **SETTING),
     of_sockets("settimeout", keep=keep_rest, word="timeout", short="time.", **SETTING),
+    of_sockets(
+        "getsockopt",
+        keep=keep_rest,
+        only=lambda args, kwargs: args[1:] == (SOL_SOCKET, SO_ERROR),
+        fetches_error=True,
+        is_setting=True,
+        word="SO_ERROR",
+        short="error",
+    ),
     of_sockets("detach", follow=follow_detach, family="close"),
     of_sockets("close", "_real_close", **CLOSING),
     of_tls("do_handshake", family="other", word="handshake", short="hands."),

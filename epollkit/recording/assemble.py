@@ -28,6 +28,7 @@ from ..syscalls import (
     EAGAIN,
     EINPROGRESS,
     MSG_DONTWAIT,
+    MSG_ERRQUEUE,
     MSG_OOB,
     MSG_PEEK,
     NONE,
@@ -419,7 +420,7 @@ def amount_moved(row, arguments, result, errno, descriptor):
     if flags := flags_of(row, arguments):
         if flags & MSG_OOB:  # the urgent byte travels beside the stream
             return max(amount - 1, 0) if row.writes else 0
-        if flags & MSG_PEEK:
+        if flags & (MSG_PEEK | MSG_ERRQUEUE):  # what waits in the stream stays there
             return 0
     return amount
 

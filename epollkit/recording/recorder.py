@@ -373,7 +373,11 @@ def stand_in_for(row, original, is_function):
             if _session is not None:
                 _session.guarded(_session.drop_wrapper, number_of(args[0]))
 
-    stand_in = function if is_function else wrapper if row.wraps else method
+    def chosen(*args, **kwargs):
+        __tracebackhide__ = True
+        return (method if row.only(args, kwargs) else original)(*args, **kwargs)
+
+    stand_in = function if is_function else wrapper if row.wraps else chosen if row.only else method
     stand_in.__name__ = stand_in.__qualname__ = row.attribute
     stand_in.__doc__ = getattr(original, "__doc__", None)
     return MethodType(stand_in, Place(row.owner)) if is_function else stand_in

@@ -3,25 +3,127 @@
 import os
 import select
 import socket
+import subprocess
+
+import pytest
+from rows import Rows
+from support import run_apart, thread, wait_until_asleep
 
 import epollkit
+from epollkit import masks
+from epollkit.analysis.warnings import CIRCLE, SECTIONS
 
 
 def kinds(log, certain=True):
     return [each.kind for each in log.warnings() if each.certain is certain]
 
 
+def find(log, kind, certain=True):
+    """Return the one finding of a kind."""
+    (finding,) = (each for each in log.warnings() if each.kind == kind)
+    assert finding.certain is certain, finding
+    assert finding.section == SECTIONS[kind]
+    assert all(0 <= step < log.steps[2] for step in finding.steps)
+    return finding
+
+
+def tcp():
+    """Return a listener and both ends of a connection, none of them blocking."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        server, _ = listener.accept()
+    client.setblocking(False)
+    server.setblocking(False)
+    return client, server
+
+
+# warnings, on this kernel
+
+
+def test_never_read():
+    with epollkit.record() as log, select.epoll() as ep:
+        r, w = os.pipe()
+        ep.register(r, select.EPOLLIN)
+        os.write(w, b"parcel")
+        for _ in range(CIRCLE):
+            ep.poll(0)
+        os.close(r), os.close(w)
+    finding = find(log, "never-read")
+    assert (finding.stream.name, finding.count) == ("r", CIRCLE)
+    assert finding.line.text == "ep.register(r, select.EPOLLIN)"
+    assert "6 bytes waited" in finding.text
+    assert str(finding).startswith("warning: r was reported EPOLLIN 100 times in a row")
+
+
+def test_an_end_that_nobody_handles_is_a_circle():
+    with epollkit.record() as log, select.epoll() as ep:
+        r, w = os.pipe()
+        ep.register(r, 0)
+        os.close(w)
+        for _ in range(CIRCLE):
+            ep.poll(0)
+        os.close(r)
+    assert "EPOLLHUP" in find(log, "never-read").text
+
+
+@pytest.mark.parametrize("cure", ["read a byte", "modify", "fewer", "edge"])
+def test_read_or_armed_anew_is_no_circle(cure):
+    with epollkit.record() as log, select.epoll() as ep:
+        r, w = os.pipe()
+        ep.register(r, select.EPOLLIN | (select.EPOLLET if cure == "edge" else 0))
+        os.write(w, b"parcel" * 10)
+        for number in range(CIRCLE - (cure == "fewer")):
+            ep.poll(0)
+            if cure == "edge":
+                os.write(w, b"x")
+            if number == 50 and cure == "read a byte":
+                os.read(r, 1)
+            if number == 50 and cure == "modify":
+                ep.modify(r, select.EPOLLIN)
+        os.close(r), os.close(w)
+    assert kinds(log) == []
+
+
+def test_what_somebody_else_reads_is_not_certain():
+    rows = Rows()
+    (r, w), ep = rows.pipe(), rows.epoll()
+    rows.register(1, 2, ep, r, masks.IN)
+    rows.write(3, 4, w, 6)
+    for number in range(CIRCLE):
+        rows.poll(10 + 2 * number, 11 + 2 * number, ep, (r, masks.IN))
+    rows.notes = [(r.index, 300, 301, 4, True)]
+    assert find(rows.done(), "never-read", certain=False)
+
+
 def test_out_left_armed():
     with epollkit.record() as log, select.epoll() as ep:
         a, b = socket.socketpair()
         ep.register(a, select.EPOLLIN | select.EPOLLOUT)
-        for _ in range(100):
+        for _ in range(CIRCLE):
             ep.poll()
         a.close(), b.close()
-    (finding,) = (each for each in log.warnings() if each.certain)
-    assert finding.kind == "out-left-armed" and finding.stream.name == "a" and finding.count == 100
+    finding = find(log, "out-left-armed")
+    assert (finding.stream.name, finding.count) == ("a", CIRCLE)
     assert "ep.register(a" in finding.line.text
-    assert str(finding).startswith("warning: a was reported writable 100 times")
+
+
+@pytest.mark.parametrize("armed", ["edge", "written", "modified"])
+def test_out_that_is_used_is_no_mistake(armed):
+    edge = select.EPOLLET if armed == "edge" else 0
+    with epollkit.record() as log, select.epoll() as ep:
+        a, b = socket.socketpair()
+        b.setblocking(False)
+        ep.register(a, select.EPOLLIN | select.EPOLLOUT | edge)
+        for number in range(CIRCLE + 20):
+            b.send(b"x") if armed == "edge" else None
+            ep.poll(0)
+            a.recv(1) if armed == "edge" else None
+            if number == 60 and armed == "written":
+                a.send(b"x")
+            if number == 60 and armed == "modified":
+                ep.modify(a, select.EPOLLOUT)
+        a.close(), b.close()
+    assert kinds(log) == []
 
 
 def test_the_end_read_again():
@@ -34,4 +136,334 @@ def test_the_end_read_again():
             os.read(r, 10)
         os.close(r)
     assert kinds(log) == ["end-read-again"]
-    assert log.warnings()[0].line.text == "os.read(r, 10)"
+    assert find(log, "end-read-again").line.text == "os.read(r, 10)"
+
+
+def test_the_end_read_once_by_each_thread_is_no_mistake():
+    r, w = os.pipe()
+
+    def look():
+        with select.epoll() as ep:
+            ep.register(r, select.EPOLLIN)
+            ep.poll()
+            os.read(r, 10)
+
+    with epollkit.record(r, w) as log:
+        os.close(w)
+        for number in range(4):
+            with thread(look, name=f"T{number}"):
+                pass
+    os.close(r)
+    assert "end-read-again" not in kinds(log)
+
+
+EMFILE = """
+import os, select, socket, epollkit
+listener = socket.create_server(("127.0.0.1", 0))
+listener.setblocking(False)
+callers = [socket.create_connection(listener.getsockname()) for _ in range(3)]
+ep = select.epoll()
+with epollkit.record(ep, listener=listener) as log:
+    ep.register(listener, select.EPOLLIN)
+    held = hold_all(len(numbers()) + 2)
+    for number in range(3):
+        ep.poll()
+        try:
+            listener.accept()
+        except OSError:
+            CURE
+    for each in held:
+        os.close(each)
+for each in [listener, ep, *callers]:
+    each.close()
+found = [each for each in log.warnings() if each.certain]
+"""
+
+
+@pytest.mark.parametrize("cure", ["pass", "ep.modify(listener, select.EPOLLIN)"])
+def test_no_descriptor_left(cure):
+    program = EMFILE.replace("CURE", cure) + (
+        """
+(finding,) = found
+assert finding.kind == "emfile" and finding.stream.name == "listener" and finding.count == 3
+"""
+        if cure == "pass"
+        else "\nassert found == []\n"
+    )
+    run_apart(program)
+
+
+@pytest.mark.parametrize("is_kept_waiting", [True, False])
+def test_slept_while_ready(is_kept_waiting):
+    a, b = socket.socketpair()
+    c, d = socket.socketpair()
+    ep = select.epoll()
+
+    def serve():
+        ep.poll()
+        a.recv(1)
+        a.recv(1)
+        ep.poll(0)
+
+    with epollkit.record() as log:
+        ep.register(a, select.EPOLLIN)
+        ep.register(c, select.EPOLLIN)
+        b.send(b"x")
+        if is_kept_waiting:
+            d.send(b"waits")
+        with thread(serve) as serving:
+            wait_until_asleep(serving, a)
+            b.send(b"y")
+    for each in (a, b, c, d, ep):
+        each.close()
+    if not is_kept_waiting:
+        assert kinds(log) == []
+        return
+    finding = find(log, "slept-while-ready")
+    assert finding.stream.name == "a" and finding.line.text == "a.recv(1)"
+    assert "5 bytes waited in c" in finding.text
+
+
+def test_a_ghost():
+    with epollkit.record() as log, select.epoll() as ep:
+        r, w = os.pipe()
+        ep.register(r, select.EPOLLIN)
+        copy = os.dup(r)
+        os.close(r)
+        os.write(w, b"parcel")
+        ep.poll(0)
+        ep.poll(0)
+        os.close(copy), os.close(w)
+    finding = find(log, "ghost")
+    assert finding.count == 2 and finding.stream.name == "r" and finding.line.text == "os.close(r)"
+
+
+def test_put_back_it_is_no_ghost():
+    with epollkit.record() as log, select.epoll() as ep:
+        r, w = os.pipe()
+        ep.register(r, select.EPOLLIN)
+        copy = os.dup(r)
+        os.close(r)
+        os.dup2(copy, r)
+        os.write(w, b"parcel")
+        ep.poll(0)
+        os.close(copy), os.close(w), os.close(r)
+    assert kinds(log) == []
+
+
+def send_all_that_goes(sock):
+    sent = 0
+    try:
+        while True:
+            sent += sock.send(bytes(65536))
+    except BlockingIOError:
+        return sent
+
+
+@pytest.mark.parametrize("is_read_first", [True, False])
+def test_closed_with_bytes_unread(is_read_first):
+    with epollkit.record() as log:
+        client, server = tcp()
+        client.send(b"Q" * 100)
+        with select.epoll() as ep:
+            ep.register(server, select.EPOLLIN)
+            ep.poll()
+        sent = send_all_that_goes(server)
+        if is_read_first:
+            server.recv(200)
+        server.close()
+        client.setblocking(True)
+        came = 0
+        try:
+            while data := client.recv(1 << 20):
+                came += len(data)
+        except ConnectionResetError:
+            pass
+        client.close()
+    assert (came == sent) == is_read_first
+    if is_read_first:
+        assert kinds(log) == []
+        return
+    finding = find(log, "reset-destroyed")
+    assert finding.line.text == "server.close()" and finding.stream.name == "server"
+    assert f"{sent - came:,} bytes" in finding.text and "100 bytes unread" in finding.text
+
+
+@pytest.mark.parametrize("times, grade", [(2, True), (1, False)])
+def test_written_after_the_end(times, grade):
+    with epollkit.record() as log:
+        a, b = socket.socketpair()
+        b.close()
+        a.recv(1)
+        for _ in range(times):
+            try:
+                a.send(b"x")
+            except BrokenPipeError:
+                pass
+        a.close()
+    assert find(log, "write-after-end", grade).line.text == 'a.send(b"x")'
+
+
+# questions, on this kernel
+
+
+def test_a_number_used_again():
+    with epollkit.record() as log, select.epoll() as ep:
+        a, b = socket.socketpair()
+        c, d = socket.socketpair()
+        ep.register(a, select.EPOLLIN)
+        ep.register(c, select.EPOLLIN)
+        b.send(b"x"), d.send(b"x")
+        ep.poll(0)
+        c.close()
+        e, f = socket.socketpair()
+        for each in (a, b, d, e, f):
+            each.close()
+    finding = find(log, "reused-number", False)
+    assert finding.line.text == "c.close()" and finding.stream.name == "e"
+
+
+@pytest.mark.parametrize("half, name", [(select.EPOLLIN, "readable"), (select.EPOLLOUT, "written")])
+def test_half_of_a_mask(half, name):
+    with epollkit.record() as log, select.epoll() as ep:
+        a, b = socket.socketpair()
+        ep.register(a)
+        b.send(b"x")
+        ep.poll()
+        a.recv(1) if half == select.EPOLLOUT else a.send(b"x")
+        a.close(), b.close()
+    finding = find(log, "unused-half", False)
+    assert name in finding.text and finding.line.text == "ep.register(a)"
+
+
+@pytest.mark.parametrize("is_drained", [True, False])
+def test_an_edge_left_over(is_drained):
+    with epollkit.record() as log, select.epoll() as ep:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listener.setblocking(False)
+        ep.register(listener, select.EPOLLIN | select.EPOLLET)
+        callers = [socket.create_connection(listener.getsockname()) for _ in range(3)]
+        ep.poll()
+        taken = [listener.accept()[0] for _ in range(3 if is_drained else 1)]
+        ep.poll(0)
+    for each in (listener, *callers, *taken):
+        each.close()
+    if is_drained:
+        assert "edge-left-over" not in kinds(log, False)
+        return
+    finding = find(log, "edge-left-over", False)
+    assert finding.text.startswith("2 connections stayed in listener")
+    assert "listener.accept()" in finding.line.text
+
+
+@pytest.mark.parametrize("times", [CIRCLE, CIRCLE - 1])
+def test_a_timeout_of_zero(times):
+    with epollkit.record() as log, select.epoll() as ep:
+        for _ in range(times):
+            ep.poll(0)
+    assert kinds(log, False) == ["zero-timeout-loop"] * (times == CIRCLE)
+
+
+def test_a_second_holder():
+    with epollkit.record() as log, select.epoll() as ep:
+        r, w = os.pipe()
+        copy = os.dup(w)
+        ep.register(r, select.EPOLLIN)
+        os.close(w)
+        ep.poll(0)
+    os.close(copy), os.close(r)
+    finding = find(log, "second-holder", False)
+    assert finding.text.startswith("w was closed, and r does not end: copy holds")
+    assert finding.line.text == "os.close(w)"
+
+
+def test_another_process_holds_the_other_end():
+    with epollkit.record() as log, select.epoll() as ep:
+        r, w = os.pipe()
+        ep.register(r, select.EPOLLIN)
+        child = subprocess.Popen(["sleep", "60"], pass_fds=[w])
+        os.close(w)
+        ep.poll(0)
+    child.kill(), child.wait()
+    os.close(r)
+    assert "another process holds" in find(log, "second-holder", False).text
+
+
+def test_a_number_that_nobody_registered():
+    with epollkit.record() as log, select.epoll() as ep:
+        r, w = os.pipe()
+        child = os.fork()
+        if not child:
+            inner, outer = os.pipe()
+            for number in (inner, outer):  # a number that the parent does not have
+                os.dup2(number, number + 50)
+            ep.register(inner + 50, select.EPOLLIN)
+            os.write(outer, b"x")
+            os.read(r, 1)
+            os._exit(0)
+        ep.poll()
+        os.write(w, b"x")
+        os.waitpid(child, 0)
+    os.close(r), os.close(w)
+    assert find(log, "unknown-number", False).line.text == "ep.poll()"
+
+
+def test_a_file_object_hides_bytes():
+    with epollkit.record() as log, select.epoll() as ep:
+        r, w = os.pipe()
+        ep.register(r, select.EPOLLIN)
+        file = os.fdopen(r, "rb")
+        os.write(w, b"one\ntwo\n")
+        ep.poll()
+        file.readline()
+        ep.poll(0)
+        file.close(), os.close(w)
+    assert find(log, "hidden-buffer", False).line.text == "ep.register(r, select.EPOLLIN)"
+    assert kinds(log) == []
+
+
+@pytest.mark.parametrize("is_blocking", [True, False])
+def test_a_blocking_stream_in_a_loop(is_blocking):
+    with epollkit.record() as log, select.epoll() as ep:
+        a, b = socket.socketpair()
+        a.setblocking(is_blocking)
+        ep.register(a, select.EPOLLIN)
+        b.send(b"x")
+        ep.poll()
+        a.recv(1)
+        a.close(), b.close()
+    assert kinds(log, False) == ["blocking-in-loop"] * is_blocking
+
+
+#: *Source:* ``include/uapi/linux/in.h``.
+IP_RECVERR, MSG_ERRQUEUE = 11, 0x2000
+
+
+@pytest.mark.parametrize("how", ["left", "SO_ERROR", "error queue", "recv", "closed"])
+def test_an_error_that_nobody_reads(how):
+    with socket.socket(type=socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        address = other.getsockname()
+    with epollkit.record() as log, select.epoll() as ep:
+        sock = socket.socket(type=socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        if how == "error queue":
+            sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+        sock.connect(address)
+        sock.send(b"x")
+        ep.register(sock, 0)
+        assert ep.poll()
+        if how == "SO_ERROR":
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if how == "error queue":
+            assert sock.recvmsg(100, 100, MSG_ERRQUEUE)
+        if how == "recv":
+            with pytest.raises(ConnectionRefusedError):
+                sock.recv(1)
+        if how == "closed":
+            sock.close()
+    sock.close()
+    if how == "left":
+        assert find(log, "error-unread", False).line.text == "ep.register(sock, 0)"
+    else:
+        assert "error-unread" not in kinds(log, False)

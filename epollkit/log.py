@@ -495,14 +495,25 @@ class Log(Sequence):
 
         return find_warnings(self)
 
-    def summary(self, most=60) -> str:
+    def usage(self):
+        """Tell what each thread did with its time: asleep in poll, asleep elsewhere, in calls, in
+        its own code.
+
+        Returns an `analysis.usage.Usage`: printed, it is a sentence for each thread; as the last
+        value of a cell it shows a picture.  What is not known to have slept counts as in a call.
+        """
+        from .analysis.usage import find_usage
+
+        return find_usage(self)
+
+    def summary(self, most=60, warnings=False) -> str:
         """Tell the story in words, step by step, without times.
 
-        After *most* lines it only counts.
+        After *most* lines it only counts.  With *warnings*, what `warnings` lists comes after it.
         """
         from .analysis.story import tell
 
-        return tell(self, most)
+        return "\n".join([tell(self, most), *map(str, self.warnings() if warnings else ())])
 
     # on disk
 

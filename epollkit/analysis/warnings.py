@@ -19,6 +19,7 @@ certain: the recording proves it, in whatever order the handlers of the program 
 
 from bisect import bisect_left
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf
 
 from .. import masks
@@ -99,6 +100,8 @@ class Finding:
     text: str
     steps: tuple
     section: str
+    #: the index of the first call that shows it
+    call: int
 
     def __str__(self):
         where = []
@@ -258,7 +261,8 @@ class Histories:
         steps = sorted({first[call] for call in (calls[0], calls[-1])})
         line = self.line(calls[0] if line_of is None else line_of, stream)
         number = len(calls) if of is None else of
-        return Finding(kind, certain, stream, line, number, text, tuple(steps), SECTIONS[kind])
+        section = SECTIONS[kind]
+        return Finding(kind, certain, stream, line, number, text, tuple(steps), section, calls[0])
 
     def question(self, *args, **options):
         return self.finding(*args, **options, certain=False)
@@ -273,16 +277,20 @@ class Histories:
         if index < 0 or stream is None or stream.kind == "epoll":
             return self.log.lines[index] if index >= 0 else None
         line, method = self.log.lines[index], CALLS[self.columns["name"][call]].method
-        loops = {self.columns["line"][poll] for poll in self.polls_of.get(self.threads[call], ())}
-        if method in line.text or index not in loops:
+        if method in line.text or index not in self.lines_of_loops:
             return line
         others = [
             (abs(other - call), self.columns["line"][other])
             for other, what, _ in self.of.get(stream.description, ())
             if other >= 0 and what not in ("reported", "ghost")
         ]
-        others = [(far, other) for far, other in others if other >= 0 and other not in loops]
+        others = [pair for pair in others if pair[1] >= 0 and pair[1] not in self.lines_of_loops]
         return self.log.lines[min(others)[1]] if others else line
+
+    @cached_property
+    def lines_of_loops(self) -> set:
+        """Return the lines from which polls were made: of a framework, the one that runs it."""
+        return {self.columns["line"][poll] for polls in self.polls_of.values() for poll in polls}
 
 
 # warnings
@@ -720,7 +728,7 @@ def error_unread(histories):
         for call, what, detail in history:
             if what == "reported" and detail & masks.ERR:
                 calls.append(call)
-            elif what == "closed" or (call >= 0 and fetches_error(histories.columns, call)):
+            elif calls and (what == "closed" or fetches_error(histories.columns, call)):
                 calls = []
         if calls:
             stream = histories.stream(description)

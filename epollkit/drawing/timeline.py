@@ -26,27 +26,34 @@ from .layout import layout
 MARGIN, ROW, TITLE = 0.14, 0.22, 0.30
 
 
-def timeline(log, *, axis="steps", streams=None, threads=None, title=None, mark=None) -> "Timeline":
+def timeline(
+    log, *, axis="steps", streams=None, threads=None, title=None, mark=None, warnings=False
+) -> "Timeline":
     """Draw what a recording holds.
 
     *axis* is ``"steps"``, a slot for each step, the same picture on every run where the program
     fixes the order; or ``"time"``, real time with long gaps folded.  *streams* and *threads* pick
     what to show, by name or as objects; by default everything but the streams that libraries make
     for themselves.  *title* stands above. *mark*, the index of a call, puts a frame around it.
+    With *warnings*, what ``log.warnings()`` lists is marked on the bars, ``!`` for a warning and
+    ``?`` for a question, and told below.
 
     Returns a `Timeline`; as the last value of a cell it shows itself.  Raises ValueError for an
     empty log, another axis, or a name or call that the log does not know.
     """
     if mark is not None and not 0 <= mark < len(log):
         raise ValueError(f"this log has the calls 0 to {len(log) - 1}, there is no call {mark}")
-    return Timeline(log, layout(log, axis, streams, threads), title, mark)
+    return Timeline(log, layout(log, axis, streams, threads), title, mark, warnings)
 
 
 class Timeline:
     """A drawn recording: shows itself in a notebook; its parts can be asked for by name."""
 
-    def __init__(self, log, layout, title, mark=None):
+    def __init__(self, log, layout, title, mark=None, warnings=False):
         self.log, self.layout, self.title, self.mark = log, layout, title, mark
+        #: what is marked: `analysis.warnings.Finding`
+        self.findings = log.warnings() if warnings else []
+        self.story = log.summary(warnings=warnings)
         self._figure = self._png = None
 
     @property
@@ -65,6 +72,9 @@ class Timeline:
                     drawing.text(x + 0.25, y, text, 7.5, ink.FAINT)
             if self.mark is not None:
                 _frame(drawing, self.mark)
+            # of one call the first: warnings stand before questions
+            for call, finding in {each.call: each for each in reversed(self.findings)}.items():
+                _sign(drawing, call, finding.certain)
             self._figure = drawing.figure
         return self._figure
 
@@ -114,11 +124,12 @@ class Timeline:
         return self._png
 
     def __repr__(self):
-        return self.log.summary()
+        return self.story
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        story = self.log.summary()
-        remarks = [f"Not seen: {limit}" for limit in self.log.limits()]
+        story = self.story
+        remarks = list(map(str, self.findings))
+        remarks += [f"Not seen: {limit}" for limit in self.log.limits()]
         if boxed := [
             each.name
             for each in (*self.log.threads, *self.log.objects)
@@ -153,6 +164,16 @@ def _frame(drawing, call):
                 2,
                 5,
             )
+
+
+def _sign(drawing, call, is_certain):
+    """Put the sign of a warning, or of a question, at a corner of the bar of *call*."""
+    for bar in drawing.plan.bars:
+        if bar.call <= call < bar.call + bar.count:
+            x, y = bar.left * drawing.scale + 0.02, bar.lane.top + 0.46
+            drawing.dots([x], [y], "o", 10, ink.BUFFER if is_certain else ink.EVENT)
+            sign = "!" if is_certain else "?"
+            drawing.text(x, y, sign, 7.5, ink.PAPER, ha="center", fontweight="bold", zorder=7)
 
 
 def legend(plan) -> list:

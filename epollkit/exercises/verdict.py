@@ -69,7 +69,15 @@ class Verdict:
             lines.insert(1, f"Wanted: {self.task.wanted}.")
         if self.call is not None:
             lines.append(f"In the timeline{self.place()}.")
-        return lines
+        return lines + self.warnings()
+
+    def warnings(self) -> list[str]:
+        """List the warnings that the recording has for the attempt, questions not."""
+        return [
+            str(finding)
+            for finding in (self.log.warnings() if self.log else ())
+            if finding.certain and self.log[finding.call].thread.name == "you"
+        ]
 
     def more(self) -> list[str]:
         """Say what comes after the hints: what was printed, and what could not be kept."""

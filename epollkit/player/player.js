@@ -111,13 +111,19 @@ function render({ model, el }) {
   const sides = make("div", "epp-sides", {},
     make("section", "epp-panel", {}, codeTitle, code),
     make("section", "epp-panel", {}, make("div", "epp-title", {}, "Linux, after this step"), kernel));
+  const findings = make("ul", "epp-findings", { "aria-label": "what looks like a mistake" }, ...table.findings.map(([text, step]) => {
+    const finding = make("button", "epp-finding", { type: "button" }, text);
+    finding.onclick = () => { pause(); go(stopOf(step)); };
+    return make("li", "", {}, finding);
+  }));
+  findings.hidden = !table.findings.length;
   const tip = make("div", "epp-tip", { "aria-hidden": "true" });
   tip.hidden = true;
 
   const root = make("div", "epollkit-player", {
     tabindex: "0", role: "group",
     "aria-label": "Step through the recording: arrow keys step, Home and End lead to the ends, Space plays",
-  }, box, controls, sides, tip);
+  }, box, controls, findings, sides, tip);
   root.style.setProperty("--epp-aspect", String(table.aspect));
   el.append(root);
 
@@ -204,6 +210,13 @@ function render({ model, el }) {
       if (hadBar && bar !== document.activeElement) bar.focus({ preventScroll: true });
     }
     keepInSight();
+  }
+
+  /** Find the stop of a step, counted from 0; of several in a fold, the first after it. */
+  function stopOf(step) {
+    let at = 0;
+    while (at < last && said("step", at) - 1 < step) at += 1;
+    return at;
   }
 
   const happenings = new Map(); // the same rows for the same words, so that they are known again

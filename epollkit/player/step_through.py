@@ -40,18 +40,19 @@ MODULE = "".join(
 STYLE = (HERE / "player.css").read_text(encoding="utf-8")
 
 
-def step_through(log, *, always=False) -> "StepThrough":
+def step_through(log, *, always=False, warnings=False) -> "StepThrough":
     """Walk through a recording, step by step.
 
     *log* is a `Log`, just recorded or loaded from a file.  With *always*, each entry of an interest
     list says that the kernel watches ERR and HUP, too, asked for or not; otherwise this is said
-    where a poll has reported them.
+    where a poll has reported them.  With *warnings*, what ``log.warnings()`` finds is listed; a
+    click on it leads to the step.
 
     Returns an explorable, which shows itself as the last value of a cell: buttons, a slider, arrow
     keys, and play.  It needs no Python any more once it is shown.  Raises ValueError if the log
     holds no calls.
     """
-    return StepThrough(log, always)
+    return StepThrough(log, always, warnings)
 
 
 class Player(anywidget.AnyWidget):
@@ -69,19 +70,20 @@ class StepThrough(Explorable):
 
     kind = "step_through"
 
-    def __init__(self, log, always=False):
+    def __init__(self, log, always=False, warnings=False):
         if not len(log):
             raise ValueError(
                 "this log holds no calls, so there is nothing to step through: "
                 "make the calls inside the with epollkit.record() block"
             )
-        timeline = draw_timeline(log)
+        timeline = draw_timeline(log, warnings=warnings)
         super().__init__()
         close_all(self.message)  # no callback runs here that could have something to say
-        self.log, self.still = log, (timeline.png(), log.summary())
+        self.log, self.still = log, (timeline.png(), timeline.story)
         width, height = timeline.figure.get_size_inches()
         self.table = build_table(log, timeline, always) | {
             "aspect": round(height / width, 5),
+            "findings": [[str(each), each.steps[0]] for each in timeline.findings],
             "names": [where_from(name, text) for name, text in log.sources.items()],
         }
         png, story = self.still

@@ -6,12 +6,14 @@ import socket
 import subprocess
 
 import pytest
+from matplotlib.text import Text
 from rows import Rows
-from support import run_apart, thread, wait_until_asleep
+from support import leaves_nothing, run_apart, thread, wait_until_asleep
 
 import epollkit
 from epollkit import masks
 from epollkit.analysis.warnings import CIRCLE, SECTIONS
+from epollkit.explore import step_through
 
 
 def kinds(log, certain=True):
@@ -467,3 +469,52 @@ def test_an_error_that_nobody_reads(how):
         assert find(log, "error-unread", False).line.text == "ep.register(sock, 0)"
     else:
         assert "error-unread" not in kinds(log, False)
+
+
+# where they are shown
+
+
+@pytest.fixture
+def left_armed():
+    """Return a log with one warning, of the step 5 and its like, and one question."""
+    with epollkit.record() as log, select.epoll() as ep:
+        a, b = socket.socketpair()
+        a.setblocking(False)
+        ep.register(a, select.EPOLLOUT)
+        for _ in range(CIRCLE):
+            ep.poll()
+        a.close(), b.close()
+    return log
+
+
+def test_shown_on_demand_only(left_armed):
+    log = left_armed
+    sentences = list(map(str, log.warnings()))
+    assert [each.partition(":")[0] for each in sentences] == ["warning", "question"]
+    assert log.summary(warnings=True).splitlines()[-2:] == sentences
+    assert not set(sentences) & set(log.summary().splitlines())
+    silent, shown = epollkit.timeline(log), epollkit.timeline(log, warnings=True)
+    assert repr(shown) == log.summary(warnings=True) and repr(silent) == log.summary()
+    page = shown._repr_mimebundle_()["text/html"]
+    assert page.count("<p>warning: a was reported writable") == 1
+    assert "warning" not in silent._repr_mimebundle_()["text/html"]
+    signs = [text.get_text() for text in shown.figure.findobj(Text)]
+    assert signs.count("!") == 1 and signs.count("?") == 0  # one call shows both
+    assert "!" not in [text.get_text() for text in silent.figure.findobj(Text)]
+
+
+def test_listed_in_step_through(left_armed):
+    with leaves_nothing():
+        silent = step_through(left_armed)
+        shown = step_through(left_armed, warnings=True)
+        assert silent.table["findings"] == []
+        assert shown.table["findings"] == [
+            [str(each), each.steps[0]] for each in left_armed.warnings()
+        ]
+        silent.close(), shown.close()
+
+
+def test_a_finding_shows_where_it_begins(left_armed):
+    finding = find(left_armed, "out-left-armed")
+    assert left_armed[finding.call].name == "epoll.poll"
+    assert left_armed.steps[0][finding.call] == finding.steps[0]

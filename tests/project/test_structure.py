@@ -34,8 +34,9 @@ LAYERS = (
     {"__init__", "__main__"},
 )
 LAYER = {part: number for number, row in enumerate(LAYERS) for part in row}
-#: A log's reading methods ask `analysis` when they are called: the one import that goes up.
-UPWARDS = {("log", "analysis")}
+#: A log's reading methods ask `analysis` when they are called, and what that returns asks for its
+#: picture when it is shown: the only imports that go up.
+UPWARDS = {("log", "analysis"), ("analysis", "drawing")}
 #: folder → which libraries beyond the standard library may be imported there
 LIBRARIES = {
     "drawing": {"matplotlib", "numpy"},

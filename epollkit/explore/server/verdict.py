@@ -201,9 +201,18 @@ class Visit:
         for text in self.troubles:
             is_ours = text.startswith(("the ", "you "))
             lines.append(f"✘ {text[0].upper() if is_ours else text[0]}{text[1:]}.")
+        lines += [f"✘ {warning}" for warning in self.warnings()]
         if not self.troubles:
             lines.append("✔ Told to stop, the server came back, and left nothing open.")
         return lines
+
+    def warnings(self) -> list[str]:
+        """List the warnings that the recording has for the server, questions not."""
+        return [
+            str(finding)
+            for finding in (self.log.warnings() if self.log else ())
+            if finding.certain and self.log[finding.call].thread.name == "server"
+        ]
 
     def timeline(self, **named):
         """Draw what happened.

@@ -59,20 +59,20 @@ WHAT = (
 )
 MOVES = {"read", "written"}
 ALSO = {"reads": "read", "writes": "written", "closes": "closed"}
-#: kind → the heading of notebook 12 that explains it
+#: kind → the heading in the notebooks that explains it (most of them in 12a and 12b)
 SECTIONS = {
     "never-read": "A level that nobody lowers",
-    "end-read-again": "The end, read again",
+    "end-read-again": "A level that nobody lowers",
     "out-left-armed": "OUT left armed",
     "emfile": "No descriptor left",
     "slept-while-ready": "Asleep while others wait",
     "ghost": "Ghosts of dup and fork",
     "reset-destroyed": "Closed with bytes unread",
-    "write-after-end": "Written after the end",
+    "write-after-end": "Writing to somebody who has left",
     "reused-number": "A stale event",
     "unused-half": "OUT left armed",
-    "edge-left-over": "An edge is said once",
-    "zero-timeout-loop": "A timeout of zero",
+    "edge-left-over": "Read until you are refused",
+    "zero-timeout-loop": "Timeouts",
     "second-holder": "Ghosts of dup and fork",
     "unknown-number": "Ghosts of dup and fork",
     "hidden-buffer": "Hidden in a buffer",
@@ -89,7 +89,7 @@ class Finding:
     is the stream or epoll that it is about, None where no stream is known.  `line` is the learner's
     line that it comes from, None if no line was seen.  `count` says how often it happened, `text`
     what happened and what to do, in one sentence; `steps` are the steps to look at, counted from 0.
-    `section` is the heading of notebook 12 that explains it.
+    `section` is the heading in the notebooks that explains it.
     """
 
     kind: str

@@ -14,6 +14,8 @@ from . import (
     level_and_edge,
     loop,
     modify,
+    numbers_and_buffers,
+    pitfalls_in_the_loop,
     poll,
     real_server,
     register,
@@ -36,6 +38,8 @@ NOTEBOOKS = {
     "09-step-7-destroy": destroy,
     "10-level-and-edge": level_and_edge,
     "11-endings": endings,
+    "12a-pitfalls-in-the-loop": pitfalls_in_the_loop,
+    "12b-pitfalls-of-numbers-and-buffers": numbers_and_buffers,
 }
 QUESTIONS = {question.id: question for asked in NOTEBOOKS.values() for question in asked.QUESTIONS}
 TASKS = {task.id: task for asked in NOTEBOOKS.values() for task in asked.TASKS}

@@ -6,36 +6,30 @@ Facts about the kernel
   leaves the condition as it is turns in a circle: one core is busy, and nothing is done.
 * An end of a stream stands for good: ``read`` returns ``b''`` again and again.
 * ``accept`` that fails for want of a file descriptor leaves the caller in the queue.
+* An entry lives as long as its open file description, under a number that may be closed by then.
+* TCP answers the close of an end that has bytes unread with a reset, which destroys what that end
+  had written and nobody had read yet.
 
 What we do about them
 ---------------------
-The calls are sorted once by the open file description that they concern (`Histories`); then there
-is a function for each kind of mistake.  What it finds is one of two things.  A *warning* is
-certain: the recording proves it, in whatever order the handlers of the program did their work.  A
-*question* is what one would ask a colleague: it may be meant.
+There is a function for each kind of mistake, which looks for it in the history of a stream, or in
+all of them.  What it finds is one of two things.  A *warning* is certain: the recording proves it,
+in whatever order the handlers of the program did their work.  A *question* is what one would ask a
+colleague: it may be meant.
 
-*Source:* epoll(7), accept(2), ``fs/eventpoll.c``, ep_send_events().
+*Source:* epoll(7), accept(2), tcp(7); ``fs/eventpoll.c``, ep_send_events().
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
-from functools import cached_property
 from math import inf
+from operator import itemgetter
 
 from .. import masks
 from ..log import Line, Stream
-from ..syscalls import (
-    CALLS,
-    CLOSES,
-    CONNECTS,
-    EAGAIN,
-    MSG_ERRQUEUE,
-    READS,
-    REGISTERING,
-    STILL_IN_CALL,
-    WRITES,
-)
-from .calls import ACCEPTS, POLLS, UNREGISTERS
+from ..syscalls import CALLS, EAGAIN, MSG_ERRQUEUE, STILL_IN_CALL
+from .calls import ACCEPTS, POLLS
+from .histories import MOVES, WHAT, Histories
 from .steps import ECONNRESET, EPIPE
 from .story import count
 
@@ -45,20 +39,10 @@ CIRCLE = 100
 ENDS_READ = 3
 #: ENFILE and EMFILE.  *Source:* ``include/uapi/asm-generic/errno-base.h``.
 NO_DESCRIPTOR = {23, 24}
-#: Kinds of streams that end: a read returns b"", and of others that may be an empty message.
+#: Kinds of streams of which b"" is the end; of others it may be an empty message.
 HAVE_ENDS = {"pipe", "socketpair", "tcp", "unix", "tls"}
-#: Kinds whose readiness is all that they have to say.
+#: Kinds that are ready, and may have nothing to read.
 NO_READS = {"pidfd", "timerfd", "other", "file", "epoll"}
-#: What calls do to a stream, as `Histories` has it.
-WHAT = (
-    dict.fromkeys(REGISTERING, "listed")
-    | dict.fromkeys(CLOSES, "closed")
-    | dict.fromkeys(WRITES | CONNECTS, "written")
-    | dict.fromkeys(READS, "read")
-    | dict.fromkeys(POLLS, "poll")
-)
-MOVES = {"read", "written"}
-ALSO = {"reads": "read", "writes": "written", "closes": "closed"}
 #: kind → the heading in the notebooks that explains it (most of them in 12a and 12b)
 SECTIONS = {
     "never-read": "A level that nobody lowers",
@@ -89,7 +73,8 @@ class Finding:
     is the stream or epoll that it is about, None where no stream is known.  `line` is the learner's
     line that it comes from, None if no line was seen.  `count` says how often it happened, `text`
     what happened and what to do, in one sentence; `steps` are the steps to look at, counted from 0.
-    `section` is the heading in the notebooks that explains it.
+    `section` is the heading in the notebooks that explains it, `call` the index of the first call
+    that shows it.
     """
 
     kind: str
@@ -100,7 +85,6 @@ class Finding:
     text: str
     steps: tuple
     section: str
-    #: the index of the first call that shows it
     call: int
 
     def __str__(self):
@@ -110,442 +94,314 @@ class Finding:
         if self.count > 1:
             where.append(f"{self.count:,} times")
         place = f" ({', '.join(where)})" if where else ""
-        if self.certain:
-            return f"warning: {self.text}{place}"
-        return f"question: {self.text} Is this meant?{place}"
+        grade, asks = ("warning", "") if self.certain else ("question", " Is this meant?")
+        return f"{grade}: {self.text}{asks}{place}"
 
 
 def find_warnings(log) -> list[Finding]:
     """List what in *log* looks like a mistake: the warnings first, then the questions, each in the
     order of steps.
     """
-    histories = Histories(log)
-    findings = [finding for find in KINDS for finding in find(histories)]
-    return sorted(findings, key=lambda finding: (not finding.certain, finding.steps))
-
-
-class Histories:
-    """What concerned each stream, in the order of the calls: `of` has {description: [(call, what,
-    detail), …]}.
-
-    *what* is "reported" (*detail* is the event mask) or "ghost" (the same, under a number that was
-    closed), "read" or "written" (how much was moved), "listed" (the mask of the entry from then on,
-    None where it was taken out; the call is −1 if it was there before), "closed", or "other" (the
-    name of the call).  What libraries make for themselves is left out.
-    """
-
-    def __init__(self, log):
-        self.log, self.columns = log, log.columns()
-        self.starts, self.ends = self.columns["start_ns"], self.columns["end_ns"]
-        self.errnos, self.threads = self.columns["errno"], self.columns["thread"]
-        self.of, self.polls_of = {}, {}
-        self.flow_into = {flow.source: flow for flow in log.flows}
-        self.flow_out_of = {flow.sink: flow for flow in log.flows}
-        self.file_objects = {
-            self.log.objects[index].description
-            for kind, index, _ in log.evidence
-            if kind == "file object"
-        }
-        #: (description of an epoll, number) of the events that may have been another stream's
-        self.doubtful = {(doubt.call, doubt.number) for doubt in log.poll_events.doubts}
-        self._is_open = {}  # (description, number) → the times in which it was
-        for stream in log.objects:
-            self._is_open.setdefault((stream.description, stream.number), []).append(
-                (stream.opened_ns or 0, inf if stream.closed_ns is None else stream.closed_ns)
-            )
-        for epoll in log.epolls:
-            for _, stream, mask in epoll.start_list:
-                if stream is not None:
-                    self._add(log.objects[stream].description, -1, "listed", mask)
-        self._sort()
-
-    def _add(self, description, call, what, detail):
-        self.of.setdefault(description, []).append((call, what, detail))
-
-    def _sort(self):
-        objects, events, add = self.log.objects, self.log.poll_events.events, self._add
-        names, streams, moved, arguments, also = (
-            self.columns[name] for name in ("name", "stream", "moved", "arguments", "also")
-        )
-        own = [None if each.internal else each.description for each in objects]
-        for call, (name, stream) in enumerate(zip(names, streams, strict=True)):
-            what = WHAT.get(name, "other")
-            if what == "poll":
-                self.polls_of.setdefault(self.threads[call], []).append(call)
-                for reported, mask in events.get(call, ()):
-                    is_ghost = reported >= 0 and self._is_closed(objects[reported], call)
-                    add(
-                        own[reported] if reported >= 0 else -1,
-                        call,
-                        "ghost" if is_ghost else "reported",
-                        mask,
-                    )
-                continue
-            for other, does in also[call]:
-                if other is not None and does in ALSO:
-                    add(own[other], call, ALSO[does], moved[call])
-            if stream < 0:
-                continue
-            if what == "listed":
-                if not self.columns["error"][call]:
-                    mask = None if name in UNREGISTERS else arguments[call][1]
-                    add(own[stream], call, what, mask)
-            else:
-                add(own[stream], call, what, moved[call] if what in MOVES else name)
-        self.of.pop(None, None)
-        #: events of numbers that nobody registered here
-        self.unknown = self.of.pop(-1, [])
-
-    def _is_closed(self, stream, call):
-        """Tell whether a stream's number no longer stood for it when a poll began."""
-        if stream.closed_ns is None or stream.closed_ns > self.starts[call]:
-            return False
-        if (call, stream.number) in self.doubtful:
-            return False
-        return not any(
-            since <= self.ends[call] and until > self.starts[call]
-            for since, until in self._is_open[stream.description, stream.number]
-        )
-
-    # what is asked of a stream, by its open file description
-
-    def stream(self, description) -> Stream:
-        return self.log.objects[description]
-
-    def name(self, description) -> str:
-        return self.log.objects[description].name
-
-    def waiting(self, description, call) -> str:
-        """Spell how much waited in a stream when a call was back."""
-        flow = self.flow_out_of[description]
-        return count(flow.level(self.ends[call]), flow.unit.removesuffix("s"))
-
-    def armed_by(self, description, call) -> int:
-        """Return the last call that changed the entry of a stream before *call*, else *call*."""
-        listed = [at for at, what, _ in self.of[description] if what == "listed" and at < call]
-        return listed[-1] if listed and listed[-1] >= 0 else call
-
-    def is_seen_whole(self, description) -> bool:
-        """Tell whether all that was moved through a stream was moved by calls in the log."""
-        stream = self.stream(description)
-        flows = self.flow_into.get(description), self.flow_out_of.get(description)
-        return (
-            stream.kind != "tls"
-            and description not in self.file_objects
-            and not stream.held_elsewhere
-            and not any(flow.elsewhere for flow in flows if flow is not None)
-        )
-
-    def runs(self, description, belongs, ends):
-        """Yield the calls of each run: of those that *belong*, until one *ends* it.
-
-        Both are functions of (call, what, detail).
-        """
-        run = []
-        for happening in self.of[description]:
-            if belongs(*happening):
-                run.append(happening[0])
-            elif ends(*happening):
-                yield run
-                run = []
-        yield run
-
-    # findings
-
-    def finding(self, kind, stream, calls, text, *, line_of=None, certain=True, of=None):
-        """Make a `Finding` of *calls*: its line is that of *line_of*, by default the first.
-
-        *of* counts, if that is not the number of calls.
-        """
-        first, _, _ = self.log.steps
-        steps = sorted({first[call] for call in (calls[0], calls[-1])})
-        line = self.line(calls[0] if line_of is None else line_of, stream)
-        number = len(calls) if of is None else of
-        section = SECTIONS[kind]
-        return Finding(kind, certain, stream, line, number, text, tuple(steps), section, calls[0])
-
-    def question(self, *args, **options):
-        return self.finding(*args, **options, certain=False)
-
-    def line(self, call, stream):
-        """Return the learner's line of a call.
-
-        Where a framework made the call, its line is the one that runs the framework, which says
-        nothing; then it is the nearest line of the learner's own that used the same stream.
-        """
-        index = self.columns["line"][call] if call >= 0 else -1
-        if index < 0 or stream is None or stream.kind == "epoll":
-            return self.log.lines[index] if index >= 0 else None
-        line, method = self.log.lines[index], CALLS[self.columns["name"][call]].method
-        if method in line.text or index not in self.lines_of_loops:
-            return line
-        others = [
-            (abs(other - call), self.columns["line"][other])
-            for other, what, _ in self.of.get(stream.description, ())
-            if other >= 0 and what not in ("reported", "ghost")
-        ]
-        others = [pair for pair in others if pair[1] >= 0 and pair[1] not in self.lines_of_loops]
-        return self.log.lines[min(others)[1]] if others else line
-
-    @cached_property
-    def lines_of_loops(self) -> set:
-        """Return the lines from which polls were made: of a framework, the one that runs it."""
-        return {self.columns["line"][poll] for polls in self.polls_of.values() for poll in polls}
-
-
-# warnings
-
-
-def never_read(histories):
-    """The same event a hundred times in a row, and nobody does anything about it."""
-    for description, history in histories.of.items():
-        listed, mask, calls = 0, 0, []
-        for call, what, detail in [*history, (inf, "listed", 0)]:
-            if what == "reported" and detail == mask and not listed & masks.ET:
-                calls.append(call)
-                continue
-            if what in ("other", "written") and not detail:
-                continue
-            if mask & ~masks.OUT and len(calls) >= CIRCLE:
-                yield from _never_read(histories, description, mask, calls)
-            calls, mask = ([call], detail) if what == "reported" else ([], 0)
-            if what == "listed":
-                listed = detail or 0
-
-
-def _never_read(histories, description, mask, calls):
-    stream, flow = histories.stream(description), histories.flow_out_of.get(description)
-    times = f"was reported {masks.names(mask)} {len(calls):,} times in a row"
-    began, armed = histories.starts[calls[0]], histories.armed_by(description, calls[0])
-    ended = mask & (masks.HUP | masks.ERR | masks.RDHUP)
-    if ended:
-        text = f"{stream.name} {times}, and nothing was done: read it to its end and close it."
-    elif flow is not None and flow.level(histories.ends[calls[-1]]):
-        waits = histories.waiting(description, calls[-1])
-        text = f"{stream.name} {times} while {waits} waited in it: read them, or disarm IN."
-    else:
-        text = f"{stream.name} {times}, and no call on it was seen: disarm it if it can wait."
-        return [histories.question("never-read", stream, calls, text, line_of=armed)]
-    taken = flow is not None and any(
-        amount < 0 and at_ns >= began for at_ns, amount, _ in flow.elsewhere
+    histories, findings = Histories(log), []
+    for find in OF_STREAMS:
+        for history in histories.of.values():
+            for clue in find(history):
+                findings.append(_finding(histories, history.stream, *clue))
+    for find in OF_ALL:
+        findings += [_finding(histories, *clue) for clue in find(histories)]
+    circles = {each.stream for each in findings if each.kind in ("never-read", "out-left-armed")}
+    return sorted(
+        (each for each in findings if each.kind != "unused-half" or each.stream not in circles),
+        key=lambda finding: (not finding.certain, finding.steps),
     )
-    certain = not taken and description not in histories.file_objects and stream.kind != "tls"
-    return [histories.finding("never-read", stream, calls, text, line_of=armed, certain=certain)]
 
 
-def end_read_again(histories):
+def _finding(histories, stream, kind, certain, calls, text, line_of=None) -> Finding:
+    """Make a `Finding` of *calls*; its line is that of the call *line_of*, by default the first."""
+    first, _, _ = histories.log.steps
+    steps = tuple(sorted({first[calls[0]], first[calls[-1]]}))
+    line = histories.line(calls[0] if line_of is None else line_of, stream)
+    return Finding(kind, certain, stream, line, len(calls), text, steps, SECTIONS[kind], calls[0])
+
+
+# Of one stream: each yields (kind, whether it is certain, calls, text, the call whose line it is).
+
+
+def never_read(history):
+    """The same event a hundred times in a row, and nobody does anything about it."""
+    listed, mask, calls = 0, 0, []
+    for call, what, detail in [*history, (inf, "listed", 0)]:
+        if what == "reported" and detail == mask and not listed & masks.ET:
+            calls.append(call)
+        elif detail or what in ("read", "reported", "listed", "closed"):
+            if mask & ~masks.OUT and len(calls) >= CIRCLE:
+                yield _never_read(history, mask, calls)
+            calls, mask = ([call], detail) if what == "reported" else ([], 0)
+            listed = detail if what == "listed" else listed
+
+
+def _never_read(history, mask, calls):
+    times = f"{history} was reported {masks.names(mask)} {len(calls):,} times in a row"
+    began_ns, ended_ns = history.histories.starts[calls[0]], history.histories.ends[calls[-1]]
+    flow, certain = history.out_of, False
+    if mask & (masks.HUP | masks.ERR | masks.RDHUP):
+        text, certain = f"{times}, and nothing was done: read it to its end and close it.", True
+    elif flow is not None and flow.level(ended_ns):
+        waits = history.waiting(ended_ns)
+        text = f"{times} while {waits} waited in it: read them, or disarm IN."
+        was_taken = any(amount < 0 and at >= began_ns for at, amount, _ in flow.elsewhere)
+        certain = history.was_asked_after(ended_ns) and not was_taken and not history.is_hidden
+    else:
+        text = f"{times}, and no call on it was seen: disarm it if it can wait."
+    return "never-read", certain, calls, text, history.armed_by(calls[0])
+
+
+def end_read_again(history):
     """The end of a level-triggered stream was reported and read, and again, by the same thread."""
-    columns = histories.columns
-    for description, history in histories.of.items():
-        stream, listed, told, calls = histories.stream(description), 0, {}, {}
-        if stream.kind not in HAVE_ENDS:
-            continue
-        for call, what, detail in history:
-            thread = histories.threads[call] if call >= 0 else -1
-            if what == "listed":
-                listed, told = detail or 0, {}
-                calls = {thread: run for thread, run in calls.items() if len(run) >= ENDS_READ}
-            elif what == "reported":
-                told[thread] = not listed & masks.ET
-            elif what == "read" and told.pop(thread, False) and is_end(columns, call):
-                calls.setdefault(thread, []).append(call)
-            elif what == "read" and detail:
-                calls = {}
-        for run in calls.values():
-            if len(run) >= ENDS_READ:
-                text = (
-                    f"{stream.name} has ended, and its end was read {len(run):,} times: after the "
-                    "first b'' unregister it and close it."
-                )
-                yield histories.finding("end-read-again", stream, run, text)
+    listed, reported, runs, over = 0, set(), {}, []
+    threads = history.histories.threads
+    for call, what, detail in history if history.stream.kind in HAVE_ENDS else ():
+        thread = threads[call]
+        if what == "listed" or (what == "read" and detail):
+            over += runs.values()
+            listed, runs = detail if what == "listed" else listed, {}
+        elif what == "reported" and not listed & masks.ET:
+            reported.add(thread)
+        elif what == "read" and thread in reported and history.histories.is_end(call):
+            reported.discard(thread)
+            runs.setdefault(thread, []).append(call)
+    for calls in [*over, *runs.values()]:
+        if len(calls) >= ENDS_READ:
+            text = (
+                f"{history} has ended, and its end was read {len(calls):,} times: after the first "
+                "b'' unregister it and close it."
+            )
+            yield "end-read-again", True, calls, text
 
 
-def is_end(columns, call) -> bool:
-    """Tell whether a read returned the end of its stream."""
-    return columns["result"][call] == b"" and columns["arguments"][call][:1] != (0,)
-
-
-def out_left_armed(histories):
+def out_left_armed(history):
     """OUT was reported a hundred times in a row, nothing was written, the entry did not change."""
-    for description, history in histories.of.items():
-        stream, listed, calls = histories.stream(description), 0, []
-        for call, what, detail in [*history, (inf, "listed", 0)]:
-            if what == "reported":
-                if detail & masks.OUT and not (detail & masks.ALWAYS or listed & masks.ET):
-                    calls.append(call)
-            elif what in ("written", "listed"):
-                if len(calls) >= CIRCLE:
-                    text = (
-                        f"{stream.name} was reported writable {len(calls):,} times in a row, and "
-                        "nothing was written to it: arm OUT only while something is left to send."
-                    )
-                    yield histories.finding(
-                        "out-left-armed",
-                        stream,
-                        calls,
-                        text,
-                        line_of=histories.armed_by(description, calls[0]),
-                        certain=histories.is_seen_whole(description),
-                    )
-                calls = []
-                listed = detail or 0 if what == "listed" else listed
-
-
-def emfile(histories):
-    """A caller waits at a listener, and there is no file descriptor left for it."""
-    errnos, names = histories.errnos, histories.columns["name"]
-    for description in histories.of:
-        stream = histories.stream(description)
-        failures = histories.runs(
-            description,
-            lambda call, what, _: what == "read" and errnos[call] in NO_DESCRIPTOR,
-            lambda call, what, _: what == "listed" or (what == "read" and names[call] in ACCEPTS),
-        )
-        for calls in failures if stream.role == "listener" else ():
-            if len(calls) >= 2:
+    listed, calls = 0, []
+    for call, what, detail in [*history, (inf, "listed", 0)]:
+        if what == "reported" and detail & masks.OUT and not detail & masks.ALWAYS:
+            calls += [call] * (not listed & masks.ET)
+        elif what in ("written", "listed"):
+            if len(calls) >= CIRCLE:
                 text = (
-                    f"accept of {stream.name} failed with EMFILE {len(calls):,} times, and the "
-                    "caller stays in the queue: disarm the listener until a descriptor is free."
+                    f"{history} was reported writable {len(calls):,} times in a row, and nothing "
+                    "was written to it: arm OUT only while something is left to send."
                 )
-                yield histories.finding("emfile", stream, calls, text)
+                armed, certain = history.armed_by(calls[0]), history.is_seen_whole
+                yield "out-left-armed", certain, calls, text, armed
+            calls, listed = [], detail if what == "listed" else listed
+
+
+def emfile(history):
+    """A caller waits at a listener, and there is no file descriptor left for it."""
+    histories, calls = history.histories, []
+    for call, what, _ in [*history, (inf, "listed", 0)]:
+        is_accept = what == "read" and histories.names[call] in ACCEPTS
+        if is_accept and histories.errnos[call] in NO_DESCRIPTOR:
+            calls.append(call)
+        elif is_accept or what == "listed":
+            if len(calls) > 1:
+                text = (
+                    f"accept of {history} failed with EMFILE {len(calls):,} times, and the caller "
+                    "stays in the queue: disarm the listener until a descriptor is free."
+                )
+                yield "emfile", True, calls, text
+            calls = []
+
+
+def ghost(history):
+    """An event of an entry whose number was closed; a dup of it keeps the entry alive."""
+    if calls := history.calls("ghost"):
+        text = (
+            f"{history} was closed, and is still reported, because another descriptor of the same "
+            "open file description is open: unregister before you close."
+        )
+        yield "ghost", True, calls, text, history.stream.closed_by
+
+
+def reset_destroyed(history):
+    """A TCP stream was closed with bytes unread: what it had written last never arrived."""
+    histories, into, out_of = history.histories, history.into, history.out_of
+    closed = history.calls("closed")
+    if history.stream.kind != "tcp" or not into or not out_of or not out_of.discarded:
+        return
+    at_ns, unread, _ = out_of.discarded[0]
+    peer = histories.of.get(into.sink)
+    resets = [
+        call
+        for call in (peer.calls("read") if peer else ())
+        if histories.errnos[call] == ECONNRESET
+    ]
+    lost = -sum(amount for at, amount, _ in into.elsewhere if amount < 0 and at >= at_ns)
+    if resets and closed and (lost := lost or into.level(histories.ends[resets[0]])):
+        text = (
+            f"{history} was closed with {count(unread, 'byte')} unread, which resets the "
+            f"connection: {count(lost, 'byte')} that it had written were destroyed; shut it down "
+            "for writing, and read to the end before you close."
+        )
+        yield "reset-destroyed", True, closed[-1:], text
+
+
+def write_after_end(history):
+    """A write failed because nobody reads any more, and the stream was written to again."""
+    errnos, ends = history.histories.errnos, history.ends()
+    failed = [call for call in history.calls("written") if errnos[call] in (EPIPE, ECONNRESET)]
+    if len(failed) > 1:
+        text = (
+            f"{history} was written to again after EPIPE: nobody reads it any more, so close it at "
+            "the first such error."
+        )
+        yield "write-after-end", True, failed, text, failed[1]
+    elif failed and ends and ends[0] < failed[0]:
+        text = f"{history} was written to after its end had been read, which failed."
+        yield "write-after-end", False, failed, text
+
+
+def unused_half(history):
+    """A condition was asked for and reported, and no call was made that it is good for."""
+    for bit, what, able in ((masks.IN, "read", "readable"), (masks.OUT, "written", "writable")):
+        armed, calls = history.calls("listed", bit), history.calls("reported", bit)
+        is_used = history.calls(what) or (bit == masks.IN and history.stream.kind in NO_READS)
+        if armed and calls and not is_used and history.is_seen_whole:
+            text = f"{history} was reported {able}, as its entry asks, and was never {what}."
+            yield "unused-half", False, calls, text, armed[0] if armed[0] >= 0 else calls[0]
+
+
+def second_holder(history):
+    """The end of a stream is waited for, and somebody else still holds its other end."""
+    stream = history.stream
+    others = history.histories.sharing.get(stream.other_end, ())
+    closed = [other for other in others if other.closed_by is not None]
+    held = [other for other in others if other.closed_ns is None or other.held_elsewhere]
+    is_waiting = stream.readable and stream.closed_ns is None and not history.ends()
+    if closed and held and is_waiting:
+        who = held[0].name if held[0].closed_ns is None else "another process"
+        text = (
+            f"{closed[-1].name} was closed, and {history} does not end: {who} holds the same open "
+            "file description."
+        )
+        yield "second-holder", False, [closed[-1].closed_by], text
+
+
+def hidden_buffer(history):
+    """Something between the program and epoll reads more than it is asked for, and keeps it."""
+    armed = [call for call in history.calls("listed") if call >= 0]
+    if armed and history.is_hidden:
+        what, cure = ("a file object", "use os.read")
+        if history.stream.kind == "tls":
+            what, cure = ("TLS", "ask pending() before you wait")
+        text = f"{history} is registered, and {what} reads it into a buffer of its own: {cure}."
+        yield "hidden-buffer", False, armed[:1], text
+
+
+def blocking_in_loop(history):
+    """A stream is registered, and the thread that polls may fall asleep in a call on it."""
+    histories, listed, calls = history.histories, 0, []
+    may_sleep = histories.columns["may_sleep"]
+    for call, what, detail in history:
+        if what == "listed":
+            listed = detail
+        elif what in MOVES and listed and may_sleep[call]:
+            calls += [call] * (histories.threads[call] in histories.polls_of)
+    if calls:
+        text = (
+            f"{history} is registered and blocking: a call on it that is made too early, or once "
+            "too often, puts the whole loop to sleep."
+        )
+        yield "blocking-in-loop", False, calls, text
+
+
+def error_unread(history):
+    """ERR was reported, and nobody fetched the error, or closed the stream."""
+    calls = []
+    for call, what, detail in history:
+        if what == "reported" and detail & masks.ERR:
+            calls.append(call)
+        elif calls and (what == "closed" or fetches_error(history.histories.columns, call)):
+            calls = []
+    if calls:
+        text = (
+            f"{history} was reported EPOLLERR, and nobody asked why: read SO_ERROR, or the error "
+            "queue, or close it."
+        )
+        yield "error-unread", False, calls, text, history.armed_by(calls[0])
+
+
+def fetches_error(columns, call) -> bool:
+    """Tell whether a call fetched the error that waited at its stream; by failing with it, too."""
+    row, arguments = CALLS[columns["name"][call]], columns["arguments"][call]
+    if not row.moves:
+        return row.fetches_error
+    flags = arguments[row.flags : row.flags + 1] if row.flags is not None else ()
+    return columns["errno"][call] not in (0, EAGAIN) or bool(sum(flags) & MSG_ERRQUEUE)
+
+
+# Of all streams: each yields the stream or epoll, and then the same.
 
 
 def slept_while_ready(histories):
     """A thread that polls slept in a call on one stream, while bytes waited in another."""
-    log, names = histories.log, histories.columns["name"]
-    epolls = histories.columns["epoll"]
-    asleep = {}  # thread → its sleeping calls that are no polls
+    log, streams, asleep, waited = histories.log, histories.columns["stream"], {}, {}
     for call, slept in enumerate(log.asleep):
-        if slept and names[call] not in POLLS and histories.columns["stream"][call] >= 0:
+        if slept and streams[call] >= 0 and histories.names[call] not in POLLS:
             asleep.setdefault(histories.threads[call], []).append(call)
-    victims = {}  # (stream that was slept on) → [(call, stream that waited)]
     for thread, calls in asleep.items():
-        polls = {}  # description of an epoll → the first and the last poll of this thread
-        for poll in histories.polls_of.get(thread, ()):
-            if epolls[poll] >= 0:
-                key = log.objects[epolls[poll]].description
-                polls[key] = polls.get(key, (poll,))[0], poll
-        for epoll, (first, last) in polls.items():
+        for epoll, first, last in _epolls_of(histories, thread):
             for call, entry in _kept_waiting(histories, calls, epoll, first, last):
-                stream = histories.columns["stream"][call]
-                victims.setdefault(log.objects[stream].description, []).append((call, entry.stream))
-    for description, pairs in victims.items():
-        calls = sorted({call for call, _ in pairs})
-        stream, waited = histories.stream(description), log.objects[min(pairs)[1]]
-        amount = histories.waiting(waited.description, calls[0])
-        call = CALLS[names[calls[0]]].method
+                history = histories.of.get(log.objects[streams[call]].description)
+                if history is not None:
+                    waited.setdefault(history, {}).setdefault(call, entry.stream)
+    for history, pairs in waited.items():
+        call, other = min(pairs.items())
+        victim = histories.of[log.objects[other].description]
         text = (
-            f"{call} of {stream.name} slept while {amount} waited in {waited.name}: make "
-            f"{stream.name} non-blocking, and go back to poll instead."
+            f"{CALLS[histories.names[call]].method} of {history} slept while "
+            f"{victim.waiting(histories.starts[call])} waited in {victim}: make {history} "
+            "non-blocking, and go back to poll instead."
         )
-        yield histories.finding("slept-while-ready", stream, calls, text)
+        yield history.stream, "slept-while-ready", True, sorted(pairs), text
+
+
+def _epolls_of(histories, thread):
+    """List (description of an epoll, its first and its last poll by a thread)."""
+    spans, epolls = {}, histories.columns["epoll"]
+    for poll in histories.polls_of.get(thread, ()):
+        if epolls[poll] >= 0:
+            epoll = histories.log.objects[epolls[poll]].description
+            spans[epoll] = spans.get(epoll, (poll,))[0], poll
+    return [(epoll, *span) for epoll, span in spans.items()]
 
 
 def _kept_waiting(histories, calls, epoll, first, last):
-    """Yield (call, entry): a call that slept, and an armed entry in whose stream something waited
-    when the call began, or still did when the call was given up.
+    """Yield (call, entry) for each call between two polls that slept while something waited in the
+    stream of an armed entry: all the time, or for ever.
     """
     log, starts, ends = histories.log, histories.starts, histories.ends
     begins = [starts[call] for call in calls]
     for entry in log.entries_of.get(epoll, ()):
-        if entry.stream < 0 or entry.disabled or not entry.mask & masks.IN:
+        history = histories.of.get(log.objects[entry.stream].description)
+        is_armed = entry.stream >= 0 and entry.mask & masks.IN and not entry.disabled
+        if history is None or history.out_of is None or not is_armed:
             continue
-        stream = log.objects[entry.stream]
-        flow = histories.flow_out_of.get(stream.description)
-        if flow is None or stream.internal:
-            continue
-        for since, until in _spans_of_waiting(flow):
+        times = history.times_of_waiting
+        for since, until in times[bisect_right(times, entry.from_ns, key=itemgetter(1)) :]:
+            if since >= entry.to_ns:
+                break
             since, until = max(since, entry.from_ns), min(until, entry.to_ns)
-            # calls that began before the span cannot matter, unless they never ended
-            at = max(bisect_left(begins, since) - 1, 0)
-            while at < len(calls) and begins[at] < until:
-                call, at = calls[at], at + 1
-                never_ended = ends[call] == STILL_IN_CALL
-                slept_on = log.objects[histories.columns["stream"][call]]
-                if slept_on.description == stream.description or call < first:
+            # before the span only one call can have begun that still slept in it
+            for call in calls[max(bisect_left(begins, since) - 1, 0) : bisect_left(begins, until)]:
+                slept_on = log.objects[histories.columns["stream"][call]].description
+                if call < first or slept_on == history.description:
                     continue
-                if until == inf if never_ended else since <= starts[call] and until >= ends[call]:
-                    if never_ended or call < last:
+                if ends[call] == STILL_IN_CALL:
+                    if until == inf:
                         yield call, entry
-
-
-def _spans_of_waiting(flow):
-    """Yield (from, until) for each time in which something waited in a flow."""
-    since = 0 if flow.start_level else None
-    for at, level, _ in flow.points:
-        if level and since is None:
-            since = at
-        elif not level and since is not None:
-            yield since, at
-            since = None
-    if since is not None:
-        yield since, inf
-
-
-def ghost(histories):
-    """An event of an entry whose number was closed; a dup of it keeps the entry alive."""
-    for description, history in histories.of.items():
-        calls = [call for call, what, _ in history if what == "ghost"]
-        if calls:
-            stream = histories.stream(description)
-            text = (
-                f"{stream.name} was closed, and is still reported, because another descriptor of "
-                "the same open file description is open: unregister before you close."
-            )
-            yield histories.finding("ghost", stream, calls, text, line_of=stream.closed_by)
-
-
-def reset_destroyed(histories):
-    """A TCP stream was closed with bytes unread: what it had written last never arrived."""
-    for description, history in histories.of.items():
-        stream = histories.stream(description)
-        into, out_of = (
-            histories.flow_into.get(description),
-            histories.flow_out_of.get(description),
-        )
-        if stream.kind != "tcp" or None in (into, out_of) or not out_of.discarded:
-            continue
-        closed = [call for call, what, _ in history if what == "closed"]
-        at_ns, unread, _ = out_of.discarded[0]
-        resets = [
-            call
-            for call, what, _ in histories.of.get(into.sink, ())
-            if what == "read" and histories.errnos[call] == ECONNRESET
-        ]
-        lost = -sum(amount for at, amount, _ in into.elsewhere if amount < 0 and at >= at_ns)
-        if resets and closed:
-            lost = lost or into.level(histories.ends[resets[0]])
-        if resets and closed and lost:
-            text = (
-                f"{stream.name} was closed with {count(unread, 'byte')} unread, which resets the "
-                f"connection: {count(lost, 'byte')} that it had written were destroyed; shut it "
-                "down for writing, and read to the end before you close."
-            )
-            yield histories.finding("reset-destroyed", stream, closed[-1:], text)
-
-
-def write_after_end(histories):
-    """A write failed because nobody reads any more, and the stream was written to again."""
-    for description, history in histories.of.items():
-        failed, has_ended = [], None
-        for call, what, _ in history:
-            if what == "read" and is_end(histories.columns, call):
-                has_ended = call
-            elif what == "written" and histories.errnos[call] in (EPIPE, ECONNRESET):
-                failed.append(call)
-        stream = histories.stream(description)
-        if len(failed) > 1:
-            text = (
-                f"{stream.name} was written to again after EPIPE: nobody reads it any more, so "
-                "close it at the first such error."
-            )
-            yield histories.finding("write-after-end", stream, failed, text, line_of=failed[1])
-        elif failed and has_ended is not None and has_ended < failed[0]:
-            text = f"{stream.name} was written to after its end had been read, which failed."
-            yield histories.question("write-after-end", stream, failed, text)
-
-
-# questions
+                elif call < last and since <= starts[call] and until >= ends[call]:
+                    yield call, entry
 
 
 def reused_number(histories):
@@ -560,213 +416,93 @@ def reused_number(histories):
             continue
         polls = histories.polls_of.get(histories.threads[closed], ())
         at = bisect_left(polls, closed) - 1
-        if at < 0 or bisect_left(polls, opened) - 1 != at:
+        events = log.poll_events.events.get(polls[at], ()) if at >= 0 else ()
+        if len(events) < 2 or old.index not in dict(events) or old.internal:
             continue
-        events = log.poll_events.events.get(polls[at], ())
         was_read = any(
             polls[at] < call < closed and what in MOVES
-            for call, what, _ in histories.of.get(old.description, ())
+            for call, what, _ in histories.of[old.description]
         )
-        if len(events) > 1 and old.index in dict(events) and not was_read:
+        if bisect_left(polls, opened) - 1 == at and not was_read:
             text = (
                 f"{old.name} was closed while its event was still in the list that poll had "
                 f"returned, and {stream.name} has its number now: an event that is handled late "
                 "would go to the wrong stream."
             )
-            yield histories.question(
-                "reused-number", stream, [polls[at], closed, opened], text, line_of=closed, of=1
-            )
-
-
-def unused_half(histories):
-    """A condition was asked for and reported, and no call was made that it is good for."""
-    for description, history in histories.of.items():
-        stream = histories.stream(description)
-        done = {what for _, what, _ in history}
-        halves = ((masks.IN, "read", "readable"), (masks.OUT, "written", "writable"))
-        for bit, what, able in halves:
-            if what in done or (stream.kind in NO_READS and bit == masks.IN):
-                continue
-            armed = [call for call, did, mask in history if did == "listed" and (mask or 0) & bit]
-            calls = [call for call, did, mask in history if did == "reported" and mask & bit]
-            if armed and calls and histories.is_seen_whole(description):
-                text = (
-                    f"{stream.name} was reported {able}, as its entry asks, and was never {what}."
-                )
-                yield histories.question("unused-half", stream, calls, text, line_of=armed[0])
+            yield stream, "reused-number", False, [closed], text
 
 
 def edge_left_over(histories):
     """An edge-triggered stream was left with something in it, and the program went on to wait."""
-    log = histories.log
+    log, epolls = histories.log, histories.columns["epoll"]
+    last = {}  # description of an epoll → the last poll of it
+    for polls in histories.polls_of.values():
+        for poll in polls:
+            if epolls[poll] >= 0:
+                epoll = log.objects[epolls[poll]].description
+                last[epoll] = max(poll, last.get(epoll, -1))
     for epoll, entries in log.entries_of.items():
-        polls = [
-            poll
-            for thread in histories.polls_of.values()
-            for poll in thread
-            if (index := histories.columns["epoll"][poll]) >= 0
-            and log.objects[index].description == epoll
-        ]
-        last = max(polls, default=-1)
-        for entry in entries:
-            stream = log.objects[entry.stream] if entry.stream >= 0 else None
-            if stream is None or stream.internal or not entry.mask & masks.ET:
+        for entry in {entry.stream: entry for entry in entries}.values():  # the last of each stream
+            history = histories.of.get(log.objects[entry.stream].description)
+            if history is None or entry.stream < 0 or not entry.mask & masks.ET:
                 continue
-            flow = histories.flow_out_of.get(stream.description)
+            flow, reports = history.out_of, history.calls("reported")
             left = flow.level(entry.to_ns - 1) if flow and entry.mask & masks.IN else 0
-            history = histories.of.get(stream.description, ())
-            reports = [call for call, what, _ in history if what == "reported"]
-            if left and reports and reports[-1] < last:
-                reads = [call for call, what, _ in history if what == "read"]
+            if left and reports and reports[-1] < last.get(epoll, -1):
                 text = (
-                    f"{count(left, flow.unit.removesuffix('s'))} stayed in {stream.name}: an "
-                    "edge-triggered entry is not reported again for what was there already."
+                    f"{history.waiting(entry.to_ns - 1)} stayed in {history}: an edge-triggered "
+                    "entry is not reported again for what was there already."
                 )
-                yield histories.question(
-                    "edge-left-over", stream, (reads or reports)[-1:], text, of=1
-                )
+                calls = (history.calls("read") or reports)[-1:]
+                yield history.stream, "edge-left-over", False, calls, text
 
 
 def zero_timeout_loop(histories):
     """A thread asked with a timeout of 0, a hundred times in a row, and there was nothing."""
-    log, columns = histories.log, histories.columns
-    names, results, arguments = columns["name"], columns["result"], columns["arguments"]
-    runs, ended = {}, []
-    for call, (name, thread) in enumerate(zip(names, histories.threads, strict=True)):
-        if name in POLLS and not results[call] and arguments[call][:1] == (0,):
+    columns, runs, over = histories.columns, {}, []
+    for call, (name, thread) in enumerate(zip(histories.names, histories.threads, strict=True)):
+        is_poll = name in POLLS
+        if is_poll and not columns["result"][call] and columns["arguments"][call][:1] == (0,):
             runs.setdefault(thread, []).append(call)
-        elif thread in runs and (name in POLLS or WHAT.get(name) in MOVES):
-            ended.append(runs.pop(thread))
-    for calls in [*ended, *runs.values()]:
+        elif thread in runs and (is_poll or WHAT.get(name) in MOVES):
+            over.append(runs.pop(thread))
+    for calls in [*over, *runs.values()]:
         if len(calls) >= CIRCLE:
-            index = columns["epoll"][calls[0]]
             text = (
                 f"poll with a timeout of 0 returned nothing {len(calls):,} times in a row: the "
                 "loop never sleeps."
             )
-            epoll = log.objects[index] if index >= 0 else None
-            yield histories.question("zero-timeout-loop", epoll, calls, text)
-
-
-def second_holder(histories):
-    """The end of a stream is waited for, and somebody else still holds its other end."""
-    log, holders = histories.log, {}
-    for stream in log.streams:
-        holders.setdefault(stream.description, []).append(stream)
-    for description in histories.of:
-        stream = histories.stream(description)
-        others = holders.get(stream.other_end, ())
-        closed = [other for other in others if other.closed_by is not None]
-        held = [other for other in others if other.closed_ns is None or other.held_elsewhere]
-        is_waiting = stream.readable and stream.closed_ns is None
-        if not (closed and held and is_waiting):
-            continue
-        history = histories.of[description]
-        if not any(what == "read" and is_end(histories.columns, at) for at, what, _ in history):
-            who = held[0].name if held[0].closed_ns is None else "another process"
-            call = closed[-1].closed_by
-            text = (
-                f"{closed[-1].name} was closed, and {stream.name} does not end: {who} holds the "
-                "same open file description."
-            )
-            yield histories.question("second-holder", stream, [call], text)
+            yield _epoll_of(histories, calls[0]), "zero-timeout-loop", False, calls, text
 
 
 def unknown_number(histories):
     """A poll returned a number that nobody registered here; a child that shares the epoll may."""
-    if calls := [call for call, *_ in histories.unknown]:
-        index = histories.columns["epoll"][calls[0]]
-        epoll = histories.log.objects[index] if index >= 0 else None
+    if calls := histories.unknown:
+        epoll = _epoll_of(histories, calls[0])
         text = (
             f"poll of {epoll.name if epoll else 'several'} returned a number that no call in the "
             "recording has registered: another process may share the epoll."
         )
-        yield histories.question("unknown-number", epoll, calls, text)
+        yield epoll, "unknown-number", False, calls, text
 
 
-def hidden_buffer(histories):
-    """Something between the program and epoll reads more than it is asked for, and keeps it."""
-    for description, history in histories.of.items():
-        stream = histories.stream(description)
-        armed = [call for call, what, _ in history if what == "listed"]
-        is_hidden = description in histories.file_objects or stream.kind == "tls"
-        if armed and is_hidden:
-            what = "TLS" if stream.kind == "tls" else "a file object"
-            cure = "ask pending()" if stream.kind == "tls" else "use os.read"
-            text = (
-                f"{stream.name} is registered, and {what} reads it into a buffer that poll does "
-                f"not know: {cure} before you wait."
-            )
-            calls = [call for call in armed if call >= 0] or [0]
-            yield histories.question("hidden-buffer", stream, calls[:1], text)
+def _epoll_of(histories, poll):
+    index = histories.columns["epoll"][poll]
+    return histories.log.objects[index] if index >= 0 else None
 
 
-def blocking_in_loop(histories):
-    """A stream is registered, and the thread that polls may fall asleep in a call on it."""
-    may_sleep = histories.columns["may_sleep"]
-    for description, history in histories.of.items():
-        is_listed, calls = False, []
-        for call, what, detail in history:
-            if what == "listed":
-                is_listed = detail is not None
-            elif what in MOVES and is_listed and may_sleep[call]:
-                if histories.threads[call] in histories.polls_of:
-                    calls.append(call)
-        if calls:
-            stream = histories.stream(description)
-            text = (
-                f"{stream.name} is registered and blocking: a call on it that is made too early, "
-                "or once too often, puts the whole loop to sleep."
-            )
-            yield histories.question("blocking-in-loop", stream, calls, text)
-
-
-def error_unread(histories):
-    """ERR was reported, and nobody fetched the error, or closed the stream."""
-    for description, history in histories.of.items():
-        calls = []
-        for call, what, detail in history:
-            if what == "reported" and detail & masks.ERR:
-                calls.append(call)
-            elif calls and (what == "closed" or fetches_error(histories.columns, call)):
-                calls = []
-        if calls:
-            stream = histories.stream(description)
-            text = (
-                f"{stream.name} was reported EPOLLERR, and nobody asked why: read SO_ERROR, or "
-                "the error queue, or close it."
-            )
-            armed = histories.armed_by(description, calls[0])
-            yield histories.question("error-unread", stream, calls, text, line_of=armed)
-
-
-def fetches_error(columns, call) -> bool:
-    """Tell whether a call fetched the error that waited at its stream, by failing with it, too."""
-    row, arguments = CALLS[columns["name"][call]], columns["arguments"][call]
-    has_flags = row.moves and row.flags is not None
-    return (
-        row.fetches_error
-        or (row.moves and columns["errno"][call] not in (0, EAGAIN))
-        or (has_flags and bool(sum(arguments[row.flags : row.flags + 1]) & MSG_ERRQUEUE))
-    )
-
-
-KINDS = (
+OF_STREAMS = (
     never_read,
     end_read_again,
     out_left_armed,
     emfile,
-    slept_while_ready,
     ghost,
     reset_destroyed,
     write_after_end,
-    reused_number,
     unused_half,
-    edge_left_over,
-    zero_timeout_loop,
     second_holder,
-    unknown_number,
     hidden_buffer,
     blocking_in_loop,
     error_unread,
 )
+OF_ALL = (slept_while_ready, reused_number, edge_left_over, zero_timeout_loop, unknown_number)

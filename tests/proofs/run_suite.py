@@ -2,7 +2,8 @@
 
     python run_suite.py unittest|pytest bare|recorded OUTCOMES NAME ...
 
-writes {test: outcome} as JSON into the file OUTCOMES.  NAMEs are modules, or tests in them.
+writes {test: outcome} as JSON into the file OUTCOMES, and beside it, recorded, what the log warns
+of, with the ending ``.warnings``.  NAMEs are modules, or tests in them.
 """
 
 import contextlib
@@ -12,6 +13,8 @@ import resource
 import sys
 import unittest
 import warnings
+from dataclasses import replace
+from pathlib import Path
 
 import epollkit
 
@@ -90,10 +93,21 @@ def main(kind, how, outcomes, *names):
         support.use_resources = {"cpu", "walltime", "subprocess"}
         if "test.test_socketserver" in names:
             support.use_resources.add("network")
-    around = epollkit.record() if how == "recorded" else contextlib.nullcontext()
+    recording = epollkit.record() if how == "recorded" else None
     run = {"unittest": run_unittest, "pytest": run_pytest}[kind]
     with open(outcomes, "w", encoding="utf-8") as file:
-        json.dump(run(names, around), file)
+        json.dump(run(names, recording or contextlib.nullcontext()), file)
+    if recording is not None:
+        Path(outcomes).with_suffix(".warnings").write_text(json.dumps(findings(recording.log)))
+
+
+def findings(log) -> list:
+    """List all that a log warns of or asks, as pairs (certain, words); streams that libraries made
+    count as well.
+    """
+    log.objects = tuple(replace(stream, internal=False) for stream in log.objects)
+    log.forget()
+    return [(each.certain, str(each)) for each in log.warnings()]
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 Each suite runs twice, in processes of its own, once inside ``record()``, and the lists of outcomes
 are compared.  Some tests depend on time, and fail now and then on a busy machine: what differs is
 run again, alone, both ways; only what differs each time is a difference.
+
+Of what they do right nothing may be warned.  Questions are allowed, and printed.
 """
 
 import json
@@ -86,6 +88,9 @@ def test_the_same_outcomes_recorded_and_not(
     if not needs_packages:
         pytest.importorskip(names[0], reason="this Python ships without its own tests")
     different = differing(python, kind, names, tmp_path)
+    findings = json.loads((tmp_path / "recorded.warnings").read_text())
+    print(*(words for _, words in findings), sep="\n")
+    assert [words for certain, words in findings if certain] == []
     for _ in range(TRIES):
         if different:
             options = names[:-1] if kind == "pytest" else []

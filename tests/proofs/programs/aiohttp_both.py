@@ -5,7 +5,7 @@ import asyncio
 import aiohttp
 from aiohttp import web
 
-DATA = b"parcel" * 50_000
+DATA = b"parcel" * 5_000
 
 
 async def echo(request):
@@ -20,7 +20,7 @@ async def main(relay):
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     port = relay(runner.addresses[0][1])
     async with aiohttp.ClientSession() as session:
-        for _ in range(3):
+        for _ in range(100):
             async with session.post(f"http://127.0.0.1:{port}/", data=DATA) as answer:
                 assert await answer.read() == DATA
     await runner.cleanup()

@@ -4,7 +4,7 @@ import asyncio
 
 from tornado import httpclient, httpserver, netutil, web
 
-DATA = b"parcel" * 50_000
+DATA = b"parcel" * 5_000
 
 
 class Echo(web.RequestHandler):
@@ -17,7 +17,7 @@ async def main(relay):
     server = httpserver.HTTPServer(web.Application([("/", Echo)]))
     server.add_sockets(sockets)
     url = f"http://127.0.0.1:{relay(sockets[0].getsockname()[1])}/"
-    for _ in range(3):
+    for _ in range(100):
         answer = await httpclient.AsyncHTTPClient().fetch(url, method="POST", body=DATA)
         assert answer.body == DATA
     server.stop()

@@ -2,7 +2,7 @@
 
 import trio
 
-DATA = b"parcel" * 50_000
+DATA = b"parcel" * 5_000
 
 
 async def echo(stream):
@@ -16,11 +16,12 @@ async def main(relay):
         port = relay(listeners[0].socket.getsockname()[1])
         client = await trio.open_tcp_stream("127.0.0.1", port)
         async with client:
-            nursery.start_soon(client.send_all, DATA)
-            echoed = bytearray()
-            while len(echoed) < len(DATA):
-                echoed += await client.receive_some(5_000)
-            assert echoed == DATA
+            for _ in range(100):
+                nursery.start_soon(client.send_all, DATA)
+                echoed = bytearray()
+                while len(echoed) < len(DATA):
+                    echoed += await client.receive_some(5_000)
+                assert echoed == DATA
         nursery.cancel_scope.cancel()
 
 

@@ -2,7 +2,7 @@
 
 from twisted.internet import endpoints, protocol, reactor
 
-DATA = b"parcel" * 50_000
+DATA = b"parcel" * 5_000
 
 
 class Echo(protocol.Protocol):
@@ -12,7 +12,7 @@ class Echo(protocol.Protocol):
 
 class Client(protocol.Protocol):
     def __init__(self):
-        self.echoed = bytearray()
+        self.echoed, self.rounds = bytearray(), 0
 
     def connectionMade(self):
         self.transport.write(DATA)
@@ -20,7 +20,13 @@ class Client(protocol.Protocol):
     def dataReceived(self, data):
         self.echoed += data
         if len(self.echoed) == len(DATA):
-            self.transport.loseConnection()
+            assert self.echoed == DATA
+            self.rounds += 1
+            if self.rounds == 100:
+                self.transport.loseConnection()
+            else:
+                self.echoed.clear()
+                self.transport.write(DATA)
 
     def connectionLost(self, reason):
         reactor.callLater(0, reactor.stop)
@@ -33,4 +39,4 @@ def program(relay):
     connecting = endpoints.connectProtocol(endpoint, client)
     connecting.addErrback(lambda failure: reactor.stop())
     reactor.run()
-    assert client.echoed == DATA
+    assert client.rounds == 100

@@ -6,7 +6,7 @@ import threading
 import httpx
 import uvicorn
 
-DATA = b"parcel" * 50_000
+DATA = b"parcel" * 5_000
 
 
 async def echo(scope, receive, send):
@@ -26,7 +26,7 @@ def program(relay):
         serving = threading.Thread(target=server.run, args=([listener],), name="uvicorn")
         serving.start()
         with httpx.Client() as client:
-            for _ in range(3):
+            for _ in range(100):
                 answer = client.post(f"http://127.0.0.1:{port}/", content=DATA)
                 assert answer.content == DATA
         server.should_exit = True

@@ -1,19 +1,27 @@
 """Each kind of mistake is found in its grade, with its line; what is right is not found."""
 
+import asyncio
 import os
 import select
 import socket
 import subprocess
+from dataclasses import replace
 
 import pytest
 from matplotlib.text import Text
 from rows import Rows
-from support import leaves_nothing, run_apart, thread, wait_until_asleep
+from support import leaves_nothing, run_apart, server_cells, thread, wait_until_asleep
 
 import epollkit
 from epollkit import masks
 from epollkit.analysis.warnings import CIRCLE, SECTIONS
+from epollkit.exercises import judge, rules
+from epollkit.exercises.content import TASKS
+from epollkit.exercises.verdict import Verdict
 from epollkit.explore import step_through
+from epollkit.explore.server.clients import TEMPERS
+from epollkit.explore.server.visit import visit
+from epollkit.recording.callsite import keep_source
 
 
 def kinds(log, certain=True):
@@ -95,6 +103,18 @@ def test_what_somebody_else_reads_is_not_certain():
         rows.poll(10 + 2 * number, 11 + 2 * number, ep, (r, masks.IN))
     rows.notes = [(r.index, 300, 301, 4, True)]
     assert find(rows.done(), "never-read", certain=False)
+
+
+def test_where_the_kernel_was_not_asked_it_is_not_certain():
+    rows = Rows()
+    (r, w), ep = rows.pipe(), rows.epoll()
+    rows.register(1, 2, ep, r, masks.IN)
+    rows.write(3, 4, w, 6)
+    for number in range(CIRCLE):
+        rows.poll(10 + 2 * number, 11 + 2 * number, ep, (r, masks.IN))
+    assert find(rows.done(), "never-read", certain=False)
+    rows.notes = [(r.index, 300, 301, 6, True)]
+    assert find(rows.done(), "never-read")
 
 
 def test_out_left_armed():
@@ -291,10 +311,14 @@ def test_closed_with_bytes_unread(is_read_first):
     assert f"{sent - came:,} bytes" in finding.text and "100 bytes unread" in finding.text
 
 
-@pytest.mark.parametrize("times, grade", [(2, True), (1, False)])
-def test_written_after_the_end(times, grade):
-    with epollkit.record() as log:
+@pytest.mark.parametrize(
+    "times, is_watched, grade", [(2, True, True), (2, False, False), (1, True, False)]
+)
+def test_written_after_the_end(times, is_watched, grade):
+    with epollkit.record() as log, select.epoll() as ep:
         a, b = socket.socketpair()
+        if is_watched:
+            ep.register(a, select.EPOLLIN)
         b.close()
         a.recv(1)
         for _ in range(times):
@@ -519,3 +543,148 @@ def test_a_finding_shows_where_it_begins(left_armed):
     finding = find(left_armed, "out-left-armed")
     assert left_armed[finding.call].name == "epoll.poll"
     assert left_armed.steps[0][finding.call] == finding.steps[0]
+
+
+# what is right
+
+
+@pytest.mark.parametrize("id", TASKS)
+def test_no_warning_of_a_right_solution(id, monkeypatch):
+    rounds, load = [], rules.load
+
+    def keep(path, task):
+        rounds.append(load(path, task))
+        return rounds[-1]
+
+    monkeypatch.setattr(rules, "load", keep)
+    assert judge.examine(TASKS[id], TASKS[id].solved(), 0).is_right
+    assert sum(len(round.log) for round in rounds)
+    for round in rounds:
+        assert kinds(round.log) == []
+
+
+def test_no_warning_of_the_server_of_the_course():
+    names = {}
+    modules = "import contextlib, errno, os, resource, select, socket, sys, time"
+    for number, source in enumerate([modules, *server_cells()]):
+        keep_source(f"cell {number}", source)
+        exec(compile(source, f"cell {number}", "exec"), names)
+    seen = visit(names["serve"], *TEMPERS)
+    assert seen.is_right and seen.warnings() == []
+    assert len(seen.log) > 30 and kinds(seen.log) == []
+
+
+def test_what_server_and_check_say_of_a_mistake():
+    def serve(listener, stop):
+        clients = {}
+        with select.epoll() as ep:
+            ep.register(listener, select.EPOLLIN)
+            ep.register(stop, select.EPOLLIN)
+            while True:
+                for number, _ in ep.poll():
+                    if number == stop:
+                        return
+                    if number == listener.fileno():
+                        client, _ = listener.accept()
+                        ep.register(client, select.EPOLLIN)
+                        clients[client.fileno()] = client
+                    else:
+                        clients[number].sendall(clients[number].recv(4096))  # b'' as well
+
+    seen = visit(serve, "leaves")
+    (sentence,) = seen.warnings()
+    assert sentence.startswith("warning: leaves has ended, and its end was read")
+    assert f"\n✘ {sentence}" in repr(seen)
+    verdict = Verdict(TASKS["first-ready"], "wrong", "something", log=seen.log)
+    assert verdict.warnings() == []  # that was the server, not you
+    renamed = [replace(each, name="you") for each in seen.log.threads if each.name == "server"]
+    seen.log.threads = tuple(
+        renamed[0] if each.name == "server" else each for each in seen.log.threads
+    )
+    assert verdict.warnings() == [sentence] and sentence in repr(verdict)
+
+
+def test_no_warning_of_edges_armed_for_life_and_one_event_a_poll():
+    with epollkit.record() as log, select.epoll() as ep:
+        pairs = [socket.socketpair() for _ in range(4)]
+        number_of = {a.fileno(): a for a, _ in pairs}
+        for a, _ in pairs:
+            a.setblocking(False)
+            ep.register(a, select.EPOLLIN | select.EPOLLOUT | select.EPOLLET)
+        for _ in range(CIRCLE + 20):
+            for _, b in pairs:
+                b.send(b"x")
+            while events := ep.poll(0, 1):
+                [(number, mask)] = events
+                while mask & select.EPOLLIN:
+                    try:
+                        number_of[number].recv(100)
+                    except BlockingIOError:
+                        break
+        for a, b in pairs:
+            a.close(), b.close()
+    assert kinds(log) == []
+
+
+def test_no_warning_of_a_level_with_one_event_a_poll():
+    with epollkit.record() as log, select.epoll() as ep:
+        pairs = [socket.socketpair() for _ in range(4)]
+        number_of = {a.fileno(): a for a, _ in pairs}
+        for a, b in pairs:
+            ep.register(a, select.EPOLLIN)
+            b.send(bytes(CIRCLE))
+        while events := ep.poll(0, 1):
+            number_of[events[0][0]].recv(1)
+        for a, b in pairs:
+            a.close(), b.close()
+    assert kinds(log) == []
+
+
+def test_no_warning_of_a_process_that_is_over():
+    child = subprocess.Popen(["true"])
+    with epollkit.record() as log, select.epoll() as ep:
+        process = os.pidfd_open(child.pid)
+        ep.register(process, select.EPOLLIN)
+        ep.poll()
+        for _ in range(CIRCLE):  # it stays ready, and there is nothing to read
+            ep.poll(0)
+        os.close(process)
+    child.wait()
+    assert kinds(log) == [] and find(log, "never-read", False)
+
+
+def test_the_line_of_a_callback():
+    ends = []
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        a, b = socket.socketpair()
+        c, d = socket.socketpair()
+        for each in (a, c):
+            each.setblocking(False)
+
+        def look():
+            ends.append(a.recv(1))
+            if len(ends) == 3:
+                loop.remove_reader(a)
+
+        loop.add_reader(a, look)
+        left, is_done = CIRCLE, loop.create_future()
+
+        def ready():
+            nonlocal left
+            left -= 1
+            if not left:
+                loop.remove_writer(c)
+                is_done.set_result(None)
+
+        loop.add_writer(c, ready)
+        b.close()
+        await is_done
+        for each in (a, c, d):
+            each.close()
+
+    with epollkit.record() as log:
+        asyncio.run(main())
+    assert find(log, "end-read-again").line.text == "ends.append(a.recv(1))"
+    assert find(log, "out-left-armed").line.text == "loop.add_writer(c, ready)"

@@ -292,10 +292,12 @@ def hidden_buffer(history):
     """Something between the program and epoll reads more than it is asked for, and keeps it."""
     armed = [call for call in history.calls("listed") if call >= 0]
     if armed and history.is_hidden:
-        what, cure = ("a file object", "use os.read")
-        if history.stream.kind == "tls":
-            what, cure = ("TLS", "ask pending() before you wait")
-        text = f"{history} is registered, and {what} reads it into a buffer of its own: {cure}."
+        is_tls = history.stream.kind == "tls"
+        what, cure = ("TLS", "ask pending()") if is_tls else ("a file object", "use os.read")
+        text = (
+            f"{history} is registered, and {what} reads it into a buffer that poll does not know: "
+            f"{cure} before you wait."
+        )
         yield "hidden-buffer", False, armed[:1], text
 
 

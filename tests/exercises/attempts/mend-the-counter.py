@@ -64,7 +64,7 @@ def hup_first(fds):
                     ep.unregister(fd)
                     left -= 1
                 elif mask & select.EPOLLIN:
-                    count += len(os.read(fd, 1))
+                    count += len(os.read(fd, 4096))
     return count
 
 

@@ -53,15 +53,15 @@ SECTIONS = {
     "ghost": "Ghosts of dup and fork",
     "reset-destroyed": "Closed with bytes unread",
     "write-after-end": "Writing to somebody who has left",
-    "reused-number": "A stale event",
+    "reused-number": "One list of events",
     "unused-half": "OUT left armed",
     "edge-left-over": "Read until you are refused",
     "zero-timeout-loop": "Timeouts",
     "second-holder": "Ghosts of dup and fork",
     "unknown-number": "Ghosts of dup and fork",
-    "hidden-buffer": "Hidden in a buffer",
+    "hidden-buffer": "File objects and TLS",
     "blocking-in-loop": "Asleep while others wait",
-    "error-unread": "An error that nobody reads",
+    "error-unread": "When a datagram is refused",
 }
 
 

@@ -134,8 +134,13 @@ def cost_of_a_round():
 
 
 def cost_of_a_log():
-    print("\nto record, to read, to place and to draw a log: seconds; bytes a call")
-    print(f"{'calls':>9}{'record':>9}{'account':>9}{'layout':>9}{'draw':>8}{'bytes a call':>14}")
+    print(
+        "\nto record, to read, to look through, to place and to draw a log: seconds; bytes a call"
+    )
+    print(
+        f"{'calls':>9}{'record':>9}{'account':>9}{'warnings':>10}{'layout':>9}{'draw':>8}"
+        f"{'bytes a call':>14}"
+    )
     from epollkit.drawing.layout import layout
 
     epollkit.timeline(_log(10)).png()  # matplotlib is there and warm
@@ -146,21 +151,23 @@ def cost_of_a_log():
         times = [time.perf_counter() - start]
         for step in (
             lambda log=log: log.flows,
+            lambda log=log: log.warnings(),
             lambda log=log: layout(log),
             lambda log=log: epollkit.timeline(log).png(),
         ):
             start = time.perf_counter()
             step()
             times.append(time.perf_counter() - start)
-        times[3] -= times[2]
+        times[4] -= times[3]
         tracemalloc.start()
         kept = _log(size)
         gc.collect()
         held = tracemalloc.get_traced_memory()[0] / len(kept)
         tracemalloc.stop()
-        record, account, layout_s, draw = times
+        record, account, warnings, layout_s, draw = times
         print(
-            f"{len(log):>9,}{record:>9.3f}{account:>9.3f}{layout_s:>9.3f}{draw:>8.3f}{held:>14.0f}"
+            f"{len(log):>9,}{record:>9.3f}{account:>9.3f}{warnings:>10.3f}{layout_s:>9.3f}"
+            f"{draw:>8.3f}{held:>14.0f}"
         )
 
 

@@ -158,8 +158,8 @@ class Player:
         return self.root.get_by_role("button", name=name, exact=True)
 
 
-def shown(page, lab, program=RECORD, *more):
-    page.open(lab.add("player.ipynb", program, SHOW, TELL, *more)).run_all()
+def shown(page, lab, program=RECORD, *more, show=SHOW):
+    page.open(lab.add("player.ipynb", program, show, TELL, *more)).run_all()
     told = page.tab.locator(".jp-CodeCell").nth(2).locator(".jp-OutputArea-output").inner_text()
     return Player(page.tab, json.loads(told))
 
@@ -257,6 +257,19 @@ def test_the_details_of_a_call(page, lab):
     player.is_at(4)
     player.tab.mouse.move(0, 0)
     assert player.root.locator(".epp-tip").is_hidden()
+
+
+def test_a_click_on_a_finding_leads_to_its_step(page, lab):
+    player = shown(page, lab, show=SHOW.replace("(log)", "(log, warnings=True)"))
+    findings = player.root.locator(".epp-finding")
+    ((words, step),) = player.table["findings"]
+    assert findings.count() == 1 and findings.inner_text() == words
+    assert words.startswith("question: r is registered and blocking")
+    assert step > 0
+    findings.click()
+    player.is_at(step + 1)
+    assert "os.read(r" in player.said("happened", step + 1)
+    assert page.wrong() == []
 
 
 def test_with_too_many_calls_for_bars_each_column_tells_of_its_own(page, lab):

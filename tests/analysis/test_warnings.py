@@ -21,6 +21,7 @@ from epollkit.exercises.verdict import Verdict
 from epollkit.explore import step_through
 from epollkit.explore.server.clients import TEMPERS
 from epollkit.explore.server.visit import visit
+from epollkit.log import Line
 from epollkit.recording.callsite import keep_source
 
 
@@ -333,18 +334,26 @@ def test_written_after_the_end(times, is_watched, grade):
 # questions, on this kernel
 
 
-def test_a_number_used_again():
+@pytest.mark.parametrize("how", ["closed at once", "read first", "one event", "polled between"])
+def test_a_number_used_again(how):
     with epollkit.record() as log, select.epoll() as ep:
         a, b = socket.socketpair()
         c, d = socket.socketpair()
         ep.register(a, select.EPOLLIN)
         ep.register(c, select.EPOLLIN)
-        b.send(b"x"), d.send(b"x")
+        d.send(b"x")
+        if how != "one event":
+            b.send(b"x")
         ep.poll(0)
+        c.recv(1) if how == "read first" else None
         c.close()
+        ep.poll(0) if how == "polled between" else None
         e, f = socket.socketpair()
         for each in (a, b, d, e, f):
             each.close()
+    if how != "closed at once":
+        assert "reused-number" not in kinds(log, False)
+        return
     finding = find(log, "reused-number", False)
     assert finding.line.text == "c.close()" and finding.stream.name == "e"
 
@@ -488,7 +497,12 @@ def test_an_error_that_nobody_reads(how):
                 sock.recv(1)
         if how == "closed":
             sock.close()
+        sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) if how == "left" else None
     sock.close()
+    assert len(log.calls("socket.getsockopt")) == (how == "SO_ERROR")
+    assert [call.bytes_moved for call in log.calls("socket.recvmsg")] == [0] * (
+        how == "error queue"
+    )
     if how == "left":
         assert find(log, "error-unread", False).line.text == "ep.register(sock, 0)"
     else:
@@ -688,3 +702,116 @@ def test_the_line_of_a_callback():
         asyncio.run(main())
     assert find(log, "end-read-again").line.text == "ends.append(a.recv(1))"
     assert find(log, "out-left-armed").line.text == "loop.add_writer(c, ready)"
+
+
+# what only literal rows can fix: who overlaps whom
+
+
+@pytest.fixture
+def rows():
+    return Rows()
+
+
+def ends_read(rows, r, ep, *, mask=masks.IN, between=None, threads="AAA"):
+    """Have the end of *r* reported and read, by each of *threads*; *between* is called after."""
+    rows.register(1, 2, ep, r, mask)
+    for number, name in enumerate(threads):
+        at = 100 * (number + 1)
+        rows.poll(at, at + 1, ep, (r, masks.IN), thread=name)
+        rows.read(at + 2, at + 3, r, 0, thread=name)
+        if between is not None:
+            between(at + 10)
+    return rows.done()
+
+
+def test_three_ends_in_a_row(rows):
+    (r, _), ep = rows.pipe(), rows.epoll()
+    assert kinds(ends_read(rows, r, ep)) == ["end-read-again"]
+
+
+@pytest.mark.parametrize("how", ["edge", "threads", "armed anew", "data between", "twice"])
+def test_ends_that_are_no_mistake(rows, how):
+    (r, _), ep = rows.pipe(), rows.epoll()
+    options = {
+        "edge": {"mask": masks.IN | masks.ET},
+        "threads": {"threads": "ABC"},
+        "armed anew": {"between": lambda at: rows.register(at, at + 1, ep, r, 1, "modify")},
+        "data between": {"between": lambda at: rows.read(at, at + 1, r, 1)},
+        "twice": {"threads": "AA"},
+    }[how]
+    assert kinds(ends_read(rows, r, ep, **options)) == []
+
+
+def test_read_by_a_file_object_it_is_not_certain(rows):
+    (r, w), ep = rows.pipe(), rows.epoll()
+    rows.register(1, 2, ep, r, masks.IN)
+    rows.write(3, 4, w, 6)
+    for number in range(CIRCLE):
+        rows.poll(10 + 2 * number, 11 + 2 * number, ep, (r, masks.IN))
+    rows.notes, rows.evidence = [(r.index, 300, 301, 6, True)], [("file object", r.index, {})]
+    assert find(rows.done(), "never-read", certain=False)
+
+
+def test_a_caller_was_taken_between(rows):
+    listener = rows.stream("tcp", "listener", role="listener")
+    for at in (10, 30):
+        rows.call("socket.accept", at, at + 1, listener, error="OSError", errno=24)
+    assert kinds(rows.done()) == ["emfile"]
+    taken = rows.stream("tcp", "taken", role="accepted")
+    rows.call("socket.accept", 20, 21, listener, moved=1, result=(taken.index,))
+    assert kinds(rows.done()) == []
+
+
+@pytest.mark.parametrize("arrives, comes_back", [(5, True), (30, True), (30, False), (5, False)])
+def test_who_waited_while_it_slept(rows, arrives, comes_back):
+    (a, b), (c, d), ep = rows.pair(), rows.pair(names=("c", "d")), rows.epoll()
+    rows.register(1, 2, ep, c, masks.IN)
+    rows.poll(3, 4, ep)
+    rows.call("socket.send", arrives, arrives + 1, d, moved=5, thread="B")
+    if comes_back:
+        rows.call("socket.send", 40, 41, b, moved=1, thread="B")
+    data = {"moved": 1, "result": b"x"} if comes_back else {}
+    rows.call("socket.recv", 20, 50 if comes_back else None, a, 1, sleeps=True, **data)
+    if comes_back:
+        rows.poll(60, 61, ep, (c, masks.IN))
+    is_proven = arrives == 5 or not comes_back
+    assert kinds(rows.done()) == ["slept-while-ready"] * is_proven
+
+
+def test_closed_with_bytes_unread_and_nobody_met_a_reset(rows):
+    a, b = rows.pair("tcp")
+    rows.call("socket.send", 10, 20, a, moved=6)
+    rows.call("socket.send", 30, 40, b, moved=9)
+    rows.call("socket.close", 50, 60, a)["closes"] = a.index
+    assert kinds(rows.done()) == []
+    rows.call("socket.recv", 70, 80, b, 10, error="ConnectionResetError", errno=104)
+    assert kinds(rows.done()) == ["reset-destroyed"]
+
+
+@pytest.mark.parametrize("poller", "AB")
+def test_who_sleeps_is_not_who_polls(rows, poller):
+    (r, w), ep = rows.pipe(), rows.epoll()
+    rows.register(1, 2, ep, r, masks.IN)
+    rows.write(3, 4, w, 6)
+    rows.poll(5, 6, ep, (r, masks.IN), thread=poller)
+    rows.read(7, 8, r, 6, sleeps=True, thread="A")
+    assert ("blocking-in-loop" in kinds(rows.done(), False)) == (poller == "A")
+
+
+@pytest.mark.parametrize("is_internal", [True, False])
+def test_what_a_library_made_for_itself_is_its_own_affair(rows, is_internal):
+    r, _ = rows.pipe(internal=is_internal)
+    assert len(kinds(ends_read(rows, r, rows.epoll()))) == (not is_internal)
+
+
+def test_the_line_is_not_the_one_that_runs_the_framework(rows):
+    (a, _), ep = rows.pair(), rows.epoll()
+    runs, answers = (Line("cell 1", 9, "asyncio.run(main())"), Line("cell 1", 3, "out.write(x)"))
+    rows.call("socket.send", 80, 81, a, moved=1)
+    log = ends_read(rows, a, ep)
+    log.lines = (runs, answers)
+    for call, name in enumerate(log.columns()["name"]):
+        log.columns()["line"][call] = name == "socket.send"
+    assert find(log, "end-read-again").line == answers
+    log.lines = (runs._replace(text="for _ in range(3): ep.poll(), os.read(a, 1)"), answers)
+    assert find(log, "end-read-again").line == log.lines[0]

@@ -124,7 +124,10 @@ def collect(recorder):
     deadline = time.monotonic() + PATIENCE_S
     here = threading.get_native_id()
     while True:
-        alive = linux.threads()  # who has ended by now has noted all it had to note
+        try:
+            alive = linux.threads()  # who has ended by now has noted all it had to note
+        except OSError:  # no file descriptor is left to list them: nobody is waited for
+            alive = set()
         calls, open_calls = [], []
         for number, (native, _, notes) in enumerate(recorder.threads):
             done, still_in = read_notes(number, notes)

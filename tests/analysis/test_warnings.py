@@ -195,8 +195,8 @@ with epollkit.record(ep, listener=listener) as log:
             listener.accept()
         except OSError:
             CURE
-    for each in held:
-        os.close(each)
+for each in held:  # the block has ended without a descriptor to spare
+    os.close(each)
 for each in [listener, ep, *callers]:
     each.close()
 found = [each for each in log.warnings() if each.certain]

@@ -295,6 +295,24 @@ def holds_little(round):
     return None
 
 
+def changes_little(round):
+    """Changes interest lists no more often than it may."""
+    most = round.found["most_changes"]
+    changes = [
+        call
+        for call in round.own
+        if call.name in ("epoll.register", "epoll.modify", "epoll.unregister")
+    ]
+    if most is None or len(changes) <= most:
+        return None
+    return Finding(
+        "wrong",
+        f"your function changed what is on an interest list {count(len(changes), 'time')}, each time "
+        f"by a system call; here {most} are enough",
+        changes[most].index,
+    )
+
+
 def waits_at_an_epoll(round):
     """Sleeps in the poll of an epoll, and in one thread, where that is the lesson."""
     if not round.task.needs_epoll:
@@ -510,6 +528,7 @@ RULES = (
     waits,
     delivers,
     holds_little,
+    changes_little,
     returns_the_reply,
     never_asks_in_vain,
     leaves_nothing,

@@ -124,6 +124,7 @@ def run_round(scene, function, patience, path) -> bool:
         "least_s": scene.least_s,
         "until_s": scene.until_s,
         "most_in_hand": scene.most_in_hand,
+        "most_changes": scene.most_changes,
         "reply": None if scene.reply is None else scene.reply.hex(),
         "received": bytes(scene.received).hex(),
         "gone": [

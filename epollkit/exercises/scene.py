@@ -46,7 +46,7 @@ class Scene:
     attempt, is what the counterpart does.  `is_untouched`: the attempt is to read nothing.
     `least_s`: how long it is to wait, at least; `until_s`: until which moment of
     ``time.monotonic()``.  `most_in_hand`: how many bytes it may have read of one stream and not yet
-    written.  `reply`: what the counterpart answers in the end, and the attempt is to return.
+    written.  `most_changes`: how often it may register, modify and unregister.  `reply`: what the counterpart answers in the end, and the attempt is to return.
     `ours`: numbers that the counterpart has closed.
     """
 
@@ -61,6 +61,7 @@ class Scene:
     least_s: float = 0
     until_s: float = 0
     most_in_hand: int | None = None
+    most_changes: int | None = None
     reply: bytes | None = None
     received: bytearray = field(default_factory=bytearray)
     ours: set = field(default_factory=set)

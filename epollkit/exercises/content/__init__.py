@@ -19,6 +19,7 @@ from . import (
     poll,
     real_server,
     register,
+    scale,
     start_here,
     streams_and_waiting,
 )
@@ -40,6 +41,7 @@ NOTEBOOKS = {
     "11-endings": endings,
     "12a-pitfalls-in-the-loop": pitfalls_in_the_loop,
     "12b-pitfalls-of-numbers-and-buffers": numbers_and_buffers,
+    "13-scale": scale,
 }
 QUESTIONS = {question.id: question for asked in NOTEBOOKS.values() for question in asked.QUESTIONS}
 TASKS = {task.id: task for asked in NOTEBOOKS.values() for task in asked.TASKS}

@@ -6,7 +6,7 @@ ARGS ?=
 PY = "$(VENV)/bin/python"
 SETUP = VENV="$(VENV)" PYTHON="$(PYTHON)" AGAIN="make $@" sh tools/setup_venv.sh
 SETUP_DEV = $(SETUP) dev
-NBVAL = --nbval --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout=60
+NBVAL = --nbval --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout=60 -n 2 --dist loadscope
 .DEFAULT_GOAL := help
 .PHONY: help lab setup test notebooks bench lint
 

@@ -209,6 +209,10 @@ class Page:
         """Run All Cells; returns when each of them has run."""
         self.wait_until_idle()
         self.menu("Run", "Run All Cells")
+        return self.wait_until_run()
+
+    def wait_until_run(self):
+        """Return when each code cell has run, and the kernel is idle."""
         self.tab.wait_for_function(
             """() => {
                 const all = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];

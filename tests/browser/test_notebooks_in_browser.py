@@ -1,8 +1,13 @@
-"""Each notebook as a learner meets it in JupyterLab: run, saved, opened again."""
+"""Each notebook as a learner meets it in JupyterLab: opened, read, run, saved, opened again."""
+
+import re
 
 import nbformat
 import pytest
+from playwright.sync_api import expect
 from support import NOTEBOOKS, says
+
+from epollkit.exercises.prediction import FIRST_LINE
 
 NAMES = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
 #: root of a kind of explorable → what is pressed, and what the page says then
@@ -42,48 +47,82 @@ def least_pictures(notebook):
     return max(explorables(notebook), is_lesson)
 
 
-def questions(notebook):
-    """Return how many cells of a notebook put a question."""
-    return sum(
-        cell.source.rstrip().splitlines()[-1].startswith("exercises.predict(")
-        for cell in notebook.cells
-        if cell.cell_type == "code"
-    )
+def pictures(page):
+    """Return the alternative texts of the pictures that a learner can see."""
+    return [alt for alt, width, is_seen in stills(page) if width > 300 and is_seen]
+
+
+def stretches(cells):
+    """Yield for each question of a notebook: its place among the cells, that of its answer, and
+    the places from the one after it to the next heading.
+    """
+    for place, asking in enumerate(cells):
+        if asking.cell_type != "code" or "exercises.predict(" not in asking.source:
+            continue
+        after = []
+        for other in range(place + 1, len(cells)):
+            if cells[other].cell_type == "markdown" and re.match("#+ ", cells[other].source):
+                break
+            after.append(other)
+        code = [other for other in after if cells[other].cell_type == "code"]
+        yield place, code[0], after
+
+
+def outputs(page, places):
+    """Return what the outputs of these cells show, where there is one, by the cell's place."""
+    cells = [page.tab.locator(".jp-Notebook .jp-Cell").nth(place) for place in places]
+    return {
+        place: cell.locator(".jp-Cell-outputWrapper").inner_text().strip(" \n.…")
+        for place, cell in zip(places, cells, strict=True)
+        if cell.locator(".jp-OutputPlaceholder, .jp-OutputArea-child").count()
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_run_all_and_reopen_what_was_saved(page, lab, name):
-    page.open(f"notebooks/{name}").run_all()
+def test_a_learner_goes_through_it_saves_it_and_opens_it_again(page, lab, name):
+    """Opened, not run: the stored pictures are there, and no output from a question to the next
+    heading says more than the neutral line.  Then Shift+Enter from cell to cell, with a pick at
+    each question; each explorable is touched; what was saved is opened without a kernel.
+    """
     read = nbformat.read(NOTEBOOKS / name, 4)
-    count = explorables(read)
+    page.open(f"notebooks/{name}")
+    cells = page.tab.locator(".jp-Notebook .jp-Cell")
+    expect(cells).to_have_count(len(read.cells))
+    page.tab.wait_for_function("[...document.images].every(one => one.complete)")
     assert page.wrong() == []
-    assert page.tab.locator(".epollkit-question").count() == questions(read)
-    pressed = 0
+    assert all(pictures(page)) and len(pictures(page)) >= least_pictures(read)
+    for _, answers, after in stretches(read.cells):
+        assert outputs(page, after) == {answers: FIRST_LINE}
+
+    page.wait_until_idle()
+    cells.nth(0).click()
+    here = 0
+    for asks, answers, _ in stretches(read.cells):
+        for _ in range(here, asks + 1):
+            page.tab.keyboard.press("Shift+Enter")
+        cells.nth(asks).locator(".choices button").first.click()
+        page.tab.keyboard.press("Shift+Enter")
+        expect(cells.nth(answers).locator(".jp-OutputArea-output")).to_contain_text(
+            re.compile("^" + FIRST_LINE + r"\s+[✔✘] You picked: "), timeout=60_000
+        )
+        here = answers + 1
+    page.menu("Run", "Run Selected Cell and All Below")
+    page.wait_until_run()
+    assert page.wrong() == []
+    assert page.tab.locator(".epollkit-question").count() == len(list(stretches(read.cells)))
+
+    touched = 0
     for kind, (what, words) in PRESSED.items():
         for root in page.tab.locator(kind).all():
             root.locator(what).click()
             says(root, words)
-            pressed += 1
-    assert pressed == count
+            touched += 1
+    assert touched == explorables(read)
+
     saved = page.save()
     page.shut_down()
     saved.metadata.kernelspec, saved.metadata.language_info = NO_SUCH_KERNEL, {"name": "none"}
     nbformat.write(saved, lab.root / "saved.ipynb")
     page.open_without_kernel("saved.ipynb")
     assert page.wrong() == []
-    seen = [alt for alt, width, is_seen in stills(page) if width > 300 and is_seen]
-    assert all(seen) and len(seen) >= least_pictures(read)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_committed_notebook_without_a_kernel(page, lab, name):
-    committed = nbformat.read(NOTEBOOKS / name, 4)
-    committed.metadata.kernelspec, committed.metadata.language_info = (
-        NO_SUCH_KERNEL,
-        {"name": "none"},
-    )
-    nbformat.write(committed, lab.root / "committed.ipynb")
-    page.open_without_kernel("committed.ipynb")
-    assert page.wrong() == []
-    seen = [alt for alt, width, is_seen in stills(page) if width > 300 and is_seen]
-    assert all(seen) and len(seen) >= least_pictures(committed)
+    assert all(pictures(page)) and len(pictures(page)) >= least_pictures(read)

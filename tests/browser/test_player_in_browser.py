@@ -288,16 +288,17 @@ CONTROLS = ["first step", "previous step", "next step", "last step", "play", "sl
 PLACES = ["input[type=range]", ".epp-bar", ".epp-code", ".epp-rows", "[role=status]"]
 
 
-@pytest.mark.parametrize("place", CONTROLS + PLACES)
-def test_no_key_reaches_the_notebook(page, lab, place):
+def test_no_key_reaches_the_notebook(page, lab):
     player = shown(page, lab, RECORD, *["'a cell below'"] * 8)
-    control = player.button(place) if place in CONTROLS else player.root.locator(place).first
-    control.click(force=True)
-    before = page.tab.evaluate(NOTEBOOK)
-    assert before[0].count(True) == 1
-    for key in KEYS:
-        page.tab.keyboard.press(key)
-        assert page.tab.evaluate(NOTEBOOK) == before, key
+    for place in CONTROLS + PLACES:
+        control = player.button(place) if place in CONTROLS else player.root.locator(place).first
+        control.click(force=True)
+        before = page.tab.evaluate(NOTEBOOK)
+        assert before[0].count(True) == 1
+        for key in KEYS:
+            page.tab.keyboard.press(key)
+            assert page.tab.evaluate(NOTEBOOK) == before, (place, key)
+        page.tab.keyboard.press("Home")  # where each button but two can be pressed
     saved = lab.root / "player.ipynb"
     changed = saved.stat().st_mtime_ns
     page.tab.keyboard.press("Control+s")

@@ -2,16 +2,9 @@
 astray.
 """
 
-import re
-from pathlib import Path
-
-import nbformat
 import pytest
 from playwright.sync_api import expect
 
-from epollkit.exercises.prediction import FIRST_LINE
-
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 IMPORT = "from epollkit import exercises"
 QUESTION = 'exercises.predict("two-writes")'
 ANSWER = 'exercises.answer("two-writes", 1)'
@@ -197,51 +190,3 @@ def test_a_quick_hand_is_not_too_quick(asked):
     )
     asked.tab.keyboard.press("Shift+Enter")
     expect(cell(asked, 2).locator(".jp-OutputArea-output")).to_contain_text("You picked: none.")
-
-
-def stretches(name):
-    """Yield for each question of a notebook: its place among the cells, that of its answer, and
-    the places from the one after it to the next heading.
-    """
-    cells = nbformat.read(NOTEBOOKS / name, 4).cells
-    for place, asking in enumerate(cells):
-        if asking.cell_type != "code" or "exercises.predict(" not in asking.source:
-            continue
-        after = []
-        for other in range(place + 1, len(cells)):
-            if cells[other].cell_type == "markdown" and re.match("#+ ", cells[other].source):
-                break
-            after.append(other)
-        code = [other for other in after if cells[other].cell_type == "code"]
-        yield place, code[0], after
-
-
-@pytest.mark.parametrize("name", sorted(path.name for path in NOTEBOOKS.glob("*.ipynb")))
-def test_the_course_keeps_its_answers_until_the_kernel_is_asked(page, lab, name):
-    """Opened, not run: no output from a question to the next heading says more than the neutral
-    line.  Then: pick, Shift+Enter, verdict.
-    """
-    page.open(f"notebooks/{name}")
-    all_cells = page.tab.locator(".jp-Notebook .jp-Cell")
-    expect(all_cells).to_have_count(len(nbformat.read(NOTEBOOKS / name, 4).cells))
-    for _, answers, after in stretches(name):
-        shown = {
-            place: all_cells.nth(place)
-            .locator(".jp-Cell-outputWrapper")
-            .inner_text()
-            .strip(" \n.…")
-            for place in after
-            if all_cells.nth(place).locator(".jp-OutputPlaceholder, .jp-OutputArea-child").count()
-        }
-        assert shown == {answers: FIRST_LINE}
-    page.wait_until_idle()
-    for asks, answers, _ in stretches(name):
-        all_cells.nth(asks).locator(".cm-content").click()
-        page.menu("Run", "Run All Above Selected Cell")
-        page.tab.keyboard.press("Shift+Enter")
-        all_cells.nth(asks).locator(".choices button").first.click()
-        page.tab.keyboard.press("Shift+Enter")
-        expect(all_cells.nth(answers).locator(".jp-OutputArea-output")).to_contain_text(
-            re.compile("^" + FIRST_LINE + r"\s+[✔✘] You picked: "), timeout=60_000
-        )
-    assert page.wrong() == []

@@ -394,7 +394,6 @@ class Scale(Explorable):
         self.most = Number("up to so many streams", min(10_000, most), LEAST, most, "270px")
         self.measure = button("Measure", "run pipetest here, now", self.on(self._begin), True)
         self.stop = button("Stop", "end the run; what was measured stays", self.on(self._stop))
-        self.stop.disabled = True
         self.look = button(
             "Saved run", "show the run that comes with the course", self.on(self._look)
         )
@@ -416,19 +415,21 @@ class Scale(Explorable):
         if self.thread is not None:
             raise Refused("A run is going on. Wait for it, or press Stop.")
         self._show(Run.load(SAVED))
+        self.say(f"{self.run_shown.origin} {in_words(self.run_shown)}")
 
     def _begin(self, _):
         if self.thread is not None:
             raise Refused("A run is going on. Wait for it, or press Stop.")
         steps, loop = points_up_to(self.most.value), asyncio.get_running_loop()
         self.is_to_stop = False
-        self.measure.disabled, self.stop.disabled = True, False
         self._progress(0, steps)
         measure = Measurement(steps, loop, self)
         self.thread = threading.Thread(target=measure.run, name="scale", daemon=True)
         self.thread.start()
 
     def _stop(self, _):
+        if self.thread is None:
+            raise Refused("No run is going on.")
         self.is_to_stop = True
         self.say("Stopping…")
 
@@ -446,7 +447,6 @@ class Scale(Explorable):
         if self.is_closed:
             return
         self.thread = None
-        self.measure.disabled, self.stop.disabled = False, True
         if run is not None:
             self._show(run)
         self.say(words)

@@ -33,6 +33,7 @@ CELLS = {
     "endings": "explore.endings()",
     "matrix": "explore.matrix()",
     "beliefs": "explore.beliefs()",
+    "scale": "explore.scale(saved=True)",
     "server": ECHO_SERVER,
     "verdict": WRONG,
     "solution": 'exercises.solution("is-readable")',

@@ -29,7 +29,7 @@ MOUSE, KEYBOARD = click, press
 LIVE = {
     name: f"from epollkit import explore\nexplore.{name}()"
     for name in ("waiting", "buffers", "triggers", "endings", "beliefs")
-} | {"server": ECHO_SERVER}
+} | {"scale": "from epollkit import explore\nexplore.scale(saved=True)", "server": ECHO_SERVER}
 
 
 def opened(page, lab, name):
@@ -224,6 +224,28 @@ def test_server(page, lab, use):
     assert page.wrong() == []
 
 
+@each_way
+def test_scale(page, lab, use):
+    root, button = opened(page, lab, "scale")
+    says(root, "Nothing was measured here yet.")
+    type_number(root, 3)
+    use(button("Measure"))
+    says(root, "streams is 3. It must be a whole number from 10 to")
+    type_number(root, 2000)
+    use(button("Measure"))
+    says(root, "Measuring")
+    use(button("Stop"))
+    says(root, "The run was ended before its last point.")
+    use(button("Stop"))
+    says(root, "No run is going on.")
+    type_number(root, 100)
+    use(button("Measure"))
+    says(root, "With 10 streams", "From 10 to 100")
+    use(button("Saved run"))
+    says(root, "A saved run, not measured here")
+    assert page.wrong() == []
+
+
 def test_every_control_of_the_explorables_is_operated_above():
     from epollkit import explore
 
@@ -243,6 +265,7 @@ def test_every_control_of_the_explorables_is_operated_above():
         explore.triggers,
         explore.endings,
         explore.beliefs,
+        explore.scale,
         lambda: explore.server(echo),
     ):
         view = make()
@@ -319,9 +342,10 @@ def test_keys_after_a_click_stay_in_the_explorable(page, lab, name):
         says(root)
         assert page.tab.evaluate(NOTEBOOK) == before, control
         assert root.evaluate("root => root.contains(document.activeElement)")
-        if buttons:  # keys may have pressed some
+        if reset.count():  # keys may have pressed some
             reset.click()
             says(root)
+    control.focus()  # arrow keys may have gone on to a field, which has an Enter of its own
     page.tab.keyboard.press("Control+s")
     page.tab.keyboard.press("Shift+Enter")
     page.tab.wait_for_function(

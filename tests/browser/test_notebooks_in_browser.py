@@ -21,6 +21,7 @@ PRESSED = {
     ),
     ".epollkit-endings": ('.widget-toggle-button:text-is("PRI")', "EPOLLPRI"),
     ".epollkit-beliefs": ("select option:nth-of-type(2)", "The kernel disagrees with you"),
+    ".epollkit-scale": ('button:text-is("Saved run")', "not measured here"),
     ".epollkit-server": ('button:text-is("+ fast")', ", fast. "),
 }
 NO_SUCH_KERNEL = {"name": "none", "display_name": "none", "language": "none"}

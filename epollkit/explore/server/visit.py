@@ -222,7 +222,7 @@ def visit_apart(folder, serve, tempers, seed, limit_s):
         for name, temper in named(tempers)
     ]
     server, before = Server(serve, listener, stop), set(streams())
-    ends = {f"{client.name}'s end": client.sock for client in clients}
+    ends = {of_client(client.name): client.sock for client in clients}
     with (
         recorder := record(
             clock=server.clock, gate=server.gate, listener=listener, stop=stop, ring=ring, **ends
@@ -273,9 +273,14 @@ def is_unread(sock) -> bool:
         return False
 
 
+def of_client(name) -> str:
+    """Return what a log calls the end of a connection that the client *name* has."""
+    return f"{name.replace(' ', '_')}_client"
+
+
 def rename(log, clients):
     """Give the server's end of each connection its client's name."""
-    names = {f"{client['name']}'s end": client["name"] for client in clients}
+    names = {of_client(client["name"]): client["name"] for client in clients}
     by_end = {
         stream.description: names[stream.name] for stream in log.objects if stream.name in names
     }

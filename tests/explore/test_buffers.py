@@ -81,7 +81,9 @@ def test_fill_and_drain(stream, size):
     filled = stream.fill(size)
     assert isinstance(filled.error, BlockingIOError) and filled.events == ("non-empty", "full")
     assert not filled.writable and not says_out(stream) and filled.readable
-    again = stream.write(size)
+    # A full TCP connection takes more when a timer has asked for room again: then it is filled anew.
+    while (again := stream.write(size)).error is None and stream.kind == "TCP":
+        filled = stream.fill(size)
     assert (
         isinstance(again.error, BlockingIOError)
         and again.level == filled.level

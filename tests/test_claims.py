@@ -3,9 +3,14 @@
 *Source:* the tests of Miri, Shadow, Asterinas, gVisor, tgoskits and the Linux Test Project.
 """
 
-import pytest
+import os
+import select
+import socket
 
-from epollkit import programs
+import pytest
+from support import thread
+
+from epollkit import linux, programs
 from epollkit.masks import ERR, ET, HUP, IN, ONESHOT, OUT, RDHUP
 from epollkit.model import EventFd, Model
 
@@ -124,6 +129,105 @@ CLAIMS = {
         ],
     ),
 }
+
+
+# The model has one thread and no TCP: these claims are tried on the kernel alone.
+
+
+@pytest.fixture
+def tcp():
+    """A TCP connection: the end that called, and the one that was accepted."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        caller = socket.create_connection(listener.getsockname())
+        accepted, _ = listener.accept()
+    with caller, accepted:
+        yield caller, accepted
+
+
+def masks(ep, timeout_s=0):
+    return [mask for _, mask in ep.poll(timeout_s)]
+
+
+def test_the_life_of_tcp_in_masks():
+    with socket.socket() as listener, select.epoll() as ep:
+        ep.register(listener, IN | OUT | RDHUP)
+        assert masks(ep) == [OUT | HUP]  # neither listening nor connected
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        assert masks(ep) == []
+        with socket.create_connection(listener.getsockname()) as caller:
+            assert masks(ep, -1) == [IN]
+            accepted, _ = listener.accept()
+            with accepted:
+                assert masks(ep) == []
+                ep.unregister(listener)
+                ep.register(accepted, IN | OUT | RDHUP)
+                assert masks(ep) == [OUT]
+                caller.shutdown(socket.SHUT_WR)
+                ep.modify(accepted, IN | RDHUP)
+                assert masks(ep, -1) == [IN | RDHUP]
+                ep.modify(accepted, IN | OUT | RDHUP)
+                assert masks(ep) == [IN | OUT | RDHUP]
+
+
+def test_after_its_own_shut_rd_a_tcp_socket_reads_its_end_then_data_then_its_end(tcp):
+    caller, accepted = tcp
+    with select.epoll() as ep:
+        ep.register(accepted, IN | OUT | RDHUP)
+        accepted.shutdown(socket.SHUT_RD)
+        assert masks(ep) == [IN | OUT | RDHUP]
+        assert accepted.recv(8) == b""
+        caller.send(b"late")
+        while not (data := accepted.recv(8)):  # not yet on this side
+            pass
+        assert (data, accepted.recv(8)) == (b"late", b"")
+
+
+def test_both_halves_closed_is_a_hang_up(tcp):
+    caller, accepted = tcp
+    with select.epoll() as ep:
+        ep.register(accepted, RDHUP)
+        caller.shutdown(socket.SHUT_WR)
+        assert masks(ep, -1) == [RDHUP]
+        accepted.shutdown(socket.SHUT_WR)
+        ep.modify(accepted, 0)
+        assert masks(ep, -1) == [HUP]
+        ep.modify(accepted, IN | OUT | RDHUP)
+        assert masks(ep) == [IN | OUT | HUP | RDHUP]
+
+
+def test_two_events_wake_two_sleepers():
+    ends = [os.pipe(), os.pipe()]
+    with select.epoll() as ep:
+        for r, _ in ends:
+            ep.register(r, IN | ET)
+        woken = []
+
+        def sleep():
+            woken.append(ep.poll(-1, 1))
+
+        with thread(sleep) as first, thread(sleep) as second:
+            for sleeper in (first, second):
+                linux.wait_until_asleep(sleeper, ep)
+            for _, w in ends:
+                os.write(w, b"x")
+    assert sorted(woken) == sorted([(r, IN)] for r, _ in ends)
+    for pair in ends:
+        for end in pair:
+            os.close(end)
+
+
+def test_register_wakes_a_sleeper():
+    r, w = os.pipe()
+    os.write(w, b"x")
+    woken = []
+    with select.epoll() as ep:
+        with thread(lambda: woken.append(ep.poll())) as sleeper:
+            linux.wait_until_asleep(sleeper, ep)
+            ep.register(r, IN)
+    assert woken == [[(r, IN)]]
+    os.close(r)
+    os.close(w)
 
 
 @pytest.mark.parametrize("world", [Model, programs.Kernel])
